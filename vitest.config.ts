@@ -1,0 +1,41 @@
+import { defineConfig } from "vitest/config";
+
+/**
+ * `pure` and `unit` run on any laptop without root; the projects that need root, Docker or loop
+ * devices are run by `./test` alone.
+ */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["src/**/*.test.ts", "tools/**/*.test.ts", "test/docs/**/*.test.ts"],
+          exclude: ["**/node_modules/**", "**/.cache/**"],
+          pool: "threads",
+          isolate: false,
+        },
+      },
+      {
+        test: {
+          name: "integration",
+          include: ["test/integration/**/*.test.ts"],
+          pool: "forks",
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: "acceptance",
+          include: ["test/acceptance/**/*.test.ts"],
+          pool: "forks",
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
+    ],
+  },
+});
