@@ -1,0 +1,199 @@
+/**
+ * The bodies of the REST API (port 4523), as the control service sends and the client checks them.
+ * Unknown fields of an answer are ignored: a newer control service may say more.
+ *
+ * | request                                        | body                   | answer                |
+ * |------------------------------------------------|------------------------|-----------------------|
+ * | `GET /v1/version`                              |                        | `versionAnswer`       |
+ * | `GET /v1/configuration/datasets`               |                        | `[configuredDataset]` |
+ * | `POST /v1/configuration/datasets`              | `configureDataset`     | `configuredDataset`   |
+ * | `POST /v1/configuration/datasets/<id>`         | `moveDataset`          | `configuredDataset`   |
+ * | `DELETE /v1/configuration/datasets/<id>[?purge=true]` |                 | `configuredDataset`   |
+ * | `GET /v1/state/datasets`                       |                        | `[observedDataset]`   |
+ * | `GET /v1/state/nodes`                          |                        | `[observedNode]`      |
+ * | `GET /v1/state/nodes/by_era/<era>`             |                        | `nodeOfEra`           |
+ * | `GET /v1/datasets?limit=&after=`               |                        | `datasetPage`         |
+ * | `POST /v1/datasets`                            | `createDataset`        | `datasetView`         |
+ * | `GET /v1/datasets/<id>`                        |                        | `datasetView`         |
+ * | `GET /v1/nodes`                                |                        | `nodeList`            |
+ * | `POST /v1/nodes/<id>/declare-dead`             | `declareDead`          | `declaredDead`        |
+ * | `POST /v1/nodes/<id>/remove`, `…/replace`      | none                   | `nodeView`            |
+ *
+ * Any failure is answered with `errorBody`.
+ */
+import { type Static, type TSchema, Type } from "typebox";
+
+const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+const uuid = Type.String({ minLength: 36, maxLength: 36 });
+const metadata = Type.Record(Type.String(), Type.String());
+const count = Type.Integer({ minimum: 0 });
+/** An instant as ISO 8601 in UTC. */
+const instant = Type.String();
+
+export const versionAnswer = Type.Object({ flocker: Type.String() });
+export type VersionAnswer = Static<typeof versionAnswer>;
+
+/** What was asked for; the shape of Flocker 1.15. `maximum_size` only if a size was given. */
+export const configuredDataset = Type.Object({
+  dataset_id: uuid,
+  primary: uuid,
+  metadata,
+  deleted: Type.Boolean(),
+  maximum_size: Type.Optional(Type.Integer()),
+});
+export type ConfiguredDataset = Static<typeof configuredDataset>;
+
+export const configureDataset = Type.Object(
+  {
+    primary: uuid,
+    dataset_id: Type.Optional(uuid),
+    maximum_size: Type.Optional(nullable(Type.Integer())),
+    metadata: Type.Optional(metadata),
+    deleted: Type.Optional(Type.Boolean()),
+  },
+  { additionalProperties: false },
+);
+export type ConfigureDataset = Static<typeof configureDataset>;
+
+export const moveDataset = Type.Object(
+  { primary: Type.Optional(uuid) },
+  { additionalProperties: false },
+);
+export type MoveDataset = Static<typeof moveDataset>;
+
+/** What agents report; `primary` and `path` only where it is mounted. */
+export const observedDataset = Type.Object({
+  dataset_id: uuid,
+  primary: Type.Optional(uuid),
+  path: Type.Optional(Type.String()),
+  maximum_size: Type.Optional(Type.Integer()),
+});
+export type ObservedDataset = Static<typeof observedDataset>;
+
+export const observedNode = Type.Object({ host: Type.String(), uuid });
+export type ObservedNode = Static<typeof observedNode>;
+
+export const nodeOfEra = Type.Object({ uuid });
+export type NodeOfEra = Static<typeof nodeOfEra>;
+
+/** Why something is not as it should be, in words a person can act on. */
+export const conditionView = Type.Object({
+  code: Type.String(),
+  message: Type.String(),
+  since: instant,
+  attempt: count,
+  next_retry: nullable(instant),
+  severity: Type.Union([Type.Literal("pending"), Type.Literal("error")]),
+});
+export type ConditionView = Static<typeof conditionView>;
+
+export const datasetPhases = [
+  "attached",
+  "pending",
+  "detached",
+  "moving",
+  "deleting",
+  "trashed",
+  "error",
+] as const;
+
+/** Configuration, claim, volume, progress and condition of one dataset, joined. */
+export const datasetView = Type.Object({
+  dataset_id: uuid,
+  name: nullable(Type.String()),
+  metadata,
+  primary: uuid,
+  /** As it was given; null if none was. */
+  maximum_size: nullable(Type.Integer()),
+  /** What it has: the default or the rounded size. */
+  size: count,
+  pool: Type.String(),
+  fs: Type.String(),
+  reclaim: Type.String(),
+  deleted: Type.Boolean(),
+  phase: Type.Enum([...datasetPhases]),
+  /** Who has it. */
+  node: nullable(uuid),
+  /** Where containers see it on `node`. */
+  path: nullable(Type.String()),
+  claim: nullable(Type.Object({ node: uuid, generation: count, phase: Type.String() })),
+  volume: Type.Object({ kind: Type.String(), ref: nullable(Type.String()) }),
+  formatted: Type.Boolean(),
+  op: nullable(Type.Object({ id: Type.String(), kind: Type.String(), node: nullable(uuid) })),
+  /** Who uses it now: ids of Docker's mounts. */
+  users: Type.Array(Type.Object({ id: Type.String(), container: nullable(Type.String()) })),
+  /** What was done differently from what was asked, for example a rounded size. */
+  notice: nullable(Type.String()),
+  condition: nullable(conditionView),
+  revision: count,
+});
+export type DatasetView = Static<typeof datasetView>;
+
+export const datasetPageLimitMax = 1000;
+/** `next` is the `after` of the next page; null on the last one. */
+export const datasetPage = Type.Object({
+  datasets: Type.Array(datasetView),
+  next: nullable(Type.String()),
+});
+export type DatasetPage = Static<typeof datasetPage>;
+
+/** Everything that can be asked of a new dataset; `size` in bytes, without it the pool's default. */
+export const createDataset = Type.Object(
+  {
+    primary: uuid,
+    name: Type.Optional(Type.String()),
+    dataset_id: Type.Optional(uuid),
+    size: Type.Optional(Type.Integer()),
+    pool: Type.Optional(Type.String()),
+    fs: Type.Optional(Type.String()),
+    reclaim: Type.Optional(Type.String()),
+    metadata: Type.Optional(metadata),
+  },
+  { additionalProperties: false },
+);
+export type CreateDataset = Static<typeof createDataset>;
+
+export const nodeStatuses = [
+  "connected",
+  "silent",
+  "clash",
+  "removed",
+  "went_back",
+  "dead",
+] as const;
+export const nodeView = Type.Object({
+  uuid,
+  host: Type.String(),
+  era: nullable(Type.String()),
+  status: Type.Enum([...nodeStatuses]),
+  pools: Type.Array(
+    Type.Object({ name: Type.String(), driver: Type.String(), kind: Type.String() }),
+  ),
+  last_seen: nullable(instant),
+  condition: nullable(conditionView),
+});
+export type NodeView = Static<typeof nodeView>;
+
+export const nodeList = Type.Object({ nodes: Type.Array(nodeView) });
+export type NodeList = Static<typeof nodeList>;
+
+/** `force`: also while the node answers. Only a person may say it. */
+export const declareDead = Type.Object(
+  { force: Type.Optional(Type.Boolean()) },
+  { additionalProperties: false },
+);
+export type DeclareDead = Static<typeof declareDead>;
+
+/** `overridden`: the datasets whose claims a person's word has ended. */
+export const declaredDead = Type.Object({ node: nodeView, overridden: Type.Array(uuid) });
+export type DeclaredDead = Static<typeof declaredDead>;
+
+/** Old clients read `description` alone. */
+export const errorBody = Type.Object({
+  description: Type.String(),
+  errors: Type.Optional(Type.Array(Type.String())),
+  code: Type.Optional(Type.String()),
+  details: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  requestId: Type.Optional(Type.String()),
+});
+export type ErrorBody = Static<typeof errorBody>;
