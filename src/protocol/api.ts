@@ -2,22 +2,22 @@
  * The bodies of the REST API (port 4523), as the control service sends and the client checks them.
  * Unknown fields of an answer are ignored: a newer control service may say more.
  *
- * | request                                        | body                   | answer                |
- * |------------------------------------------------|------------------------|-----------------------|
- * | `GET /v1/version`                              |                        | `versionAnswer`       |
- * | `GET /v1/configuration/datasets`               |                        | `[configuredDataset]` |
- * | `POST /v1/configuration/datasets`              | `configureDataset`     | `configuredDataset`   |
- * | `POST /v1/configuration/datasets/<id>`         | `moveDataset`          | `configuredDataset`   |
- * | `DELETE /v1/configuration/datasets/<id>[?purge=true]` |                 | `configuredDataset`   |
- * | `GET /v1/state/datasets`                       |                        | `[observedDataset]`   |
- * | `GET /v1/state/nodes`                          |                        | `[observedNode]`      |
- * | `GET /v1/state/nodes/by_era/<era>`             |                        | `nodeOfEra`           |
- * | `GET /v1/datasets?limit=&after=`               |                        | `datasetPage`         |
- * | `POST /v1/datasets`                            | `createDataset`        | `datasetView`         |
- * | `GET /v1/datasets/<id>`                        |                        | `datasetView`         |
- * | `GET /v1/nodes`                                |                        | `nodeList`            |
- * | `POST /v1/nodes/<id>/declare-dead`             | `declareDead`          | `declaredDead`        |
- * | `POST /v1/nodes/<id>/remove`, `…/replace`      | none                   | `nodeView`            |
+ * | request | body | answer |
+ * |---|---|---|
+ * | `GET /v1/version` |                        | `versionAnswer`       |
+ * | `GET /v1/configuration/datasets` |                        | `[configuredDataset]` |
+ * | `POST /v1/configuration/datasets` | `configureDataset`     | `configuredDataset`   |
+ * | `POST /v1/configuration/datasets/<id>` | `moveDataset`          | `configuredDataset`   |
+ * | `DELETE /v1/configuration/datasets/<id>[?purge=true]` | | `configuredDataset`   |
+ * | `GET /v1/state/datasets` |                        | `[observedDataset]`   |
+ * | `GET /v1/state/nodes` |                        | `[observedNode]`      |
+ * | `GET /v1/state/nodes/by_era/<era>` |                        | `nodeOfEra`           |
+ * | `GET /v1/datasets?limit=&after=` |                        | `datasetPage`         |
+ * | `POST /v1/datasets` | `createDataset`        | `datasetView`         |
+ * | `GET /v1/datasets/<id>` |                        | `datasetView`         |
+ * | `GET /v1/nodes` |                        | `nodeList`            |
+ * | `POST /v1/nodes/<id>/declare-dead` | `declareDead`          | `declaredDead`        |
+ * | `POST /v1/nodes/<id>/remove`, `…/replace` | none                   | `nodeView`            |
  *
  * Any failure is answered with `errorBody`.
  */
