@@ -1,0 +1,93 @@
+import type { Call, Device } from "../../backends/attachable.ts";
+import type { ClusterId, DatasetId, OpId } from "../../domain/ids.ts";
+import type { FileSystem } from "../../domain/record.ts";
+
+/** The identity block of a volume: outside of what containers see (design 4.8). */
+export type Identity = {
+  readonly clusterId: ClusterId;
+  readonly datasetId: DatasetId;
+  readonly lineage: OpId;
+  /** Highest generation that the content was shown under; 0 after mkfs. */
+  readonly generation: number;
+};
+
+/**
+ * What a look at a device finds, without writing to it (blkid, then `ro,noload`/`ro,norecovery`).
+ */
+export type Content =
+  /** No signature, and the first and the last MiB are zeros. */
+  | { readonly kind: "blank" }
+  /** Bears our own unfinished mkfs (UUID = dataset id, no identity): may be made again. */
+  | { readonly kind: "unfinished" }
+  | { readonly kind: "ours"; readonly identity: Identity }
+  /** Anything else: garbage, another cluster's or dataset's, a file system without identity. */
+  | { readonly kind: "foreign"; readonly detail: string };
+
+/** Where a dataset is mounted on this node, from mountinfo alone. */
+export type Mounts = {
+  /** The private mount of the whole file system, `/run/flocker/vol/<id>`. */
+  readonly volume: boolean;
+  /** `data/` of it, bound to `/flocker/<id>`: what containers use. */
+  readonly shown: boolean;
+  /** Device number `major:minor` of whichever is mounted; null when none is. */
+  readonly deviceNumber: string | null;
+};
+
+/** Somebody who still has the volume after our own mounts are gone. */
+export type Holder = {
+  readonly pid: number | null;
+  readonly command: string | null;
+  /** Container id from its cgroup, when it is one. */
+  readonly container: string | null;
+};
+
+/** What an action may touch on this machine. Linux in production; a model in `sim/`. */
+export interface Host {
+  /** Mountinfo of our own namespace; never touches the mounted file system itself. */
+  mounts(datasetId: DatasetId): Promise<Mounts>;
+  /**
+   * Users by path: processes of other mount namespaces or containers that have this volume
+   * (mountinfo of all processes), our own two mounts not counted.
+   */
+  holders(datasetId: DatasetId, device: Device | null, call: Call): Promise<readonly Holder[]>;
+  /**
+   * Looks at a device that is not mounted here; writes nothing. Serial and sequence are checked.
+   */
+  inspect(device: Device, fileSystem: FileSystem, call: Call): Promise<Content>;
+  /**
+   * mkfs (UUID = dataset id), `data/` (0777 under a 0700 root), identity with generation 0, clean
+   * unmount.
+   */
+  format(device: Device, identity: Identity, fileSystem: FileSystem, call: Call): Promise<void>;
+  /**
+   * Mounts the whole file system privately, verifies the identity again through the mount, and
+   * writes
+   * `identity.generation` (fsync): fails with `VOLUME_BUSY`/`BACKEND_REJECTED` and leaves nothing
+   * mounted otherwise.
+   */
+  mountVolume(
+    device: Device,
+    identity: Identity,
+    fileSystem: FileSystem,
+    call: Call,
+  ): Promise<void>;
+  /** Binds `data/` to `/flocker/<id>` (immutable mount point, shared propagation). Idempotent. */
+  show(datasetId: DatasetId, call: Call): Promise<void>;
+  /** Removes the bind and its mount point. Idempotent. */
+  hide(datasetId: DatasetId, call: Call): Promise<void>;
+  /** Unmounts the private mount (clean, with flush). Idempotent. */
+  unmountVolume(datasetId: DatasetId, call: Call): Promise<void>;
+  /**
+   * Proof that nobody holds the device: opened O_EXCL by a child that keeps it open until `release`
+   * is
+   * called or the agent dies. Held by somebody is `VOLUME_BUSY`.
+   */
+  holdExclusively(device: Device, call: Call): Promise<{ readonly release: () => Promise<void> }>;
+  /**
+   * A superseded node cuts first: file system shutdown without flush, then lazy unmounts; never a
+   * clean unmount (it would flush into a disk that another host has mounted).
+   */
+  cut(datasetId: DatasetId, call: Call): Promise<void>;
+  /** Directory names under `/run/flocker/vol` and `/flocker`: what may be mounted here. */
+  mountedDatasets(): Promise<readonly DatasetId[]>;
+}

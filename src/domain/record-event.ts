@@ -1,0 +1,92 @@
+import type { BootId, NodeId, OpId, VolumeRef } from "./ids.ts";
+import type { Op, Reclaim } from "./record.ts";
+
+/** Whose message it is: the effect of a message counts only in the node's current session. */
+export type Speaker = { readonly node: NodeId; readonly era: BootId; readonly session: number };
+
+/** Everything that can happen to a dataset's record. */
+export type RecordEvent =
+  /** A lasting order by REST: the dataset should be on `node`. */
+  | { readonly kind: "ordered"; readonly node: NodeId; readonly atMs: number }
+  /** A claim is given to a live session that asked (order or wish). */
+  | {
+      readonly kind: "granted";
+      readonly to: Speaker;
+      /** Set when a wish is granted: `primary` changes in the same commit. */
+      readonly wishAtMs: number | null;
+      /** Token for the creation of the volume, used only from `never`. */
+      readonly createOp: OpId;
+    }
+  | { readonly kind: "taken"; readonly by: Speaker; readonly generation: number }
+  /** The holder is idle and gives back: durable from here, later mounts queue. */
+  | { readonly kind: "release_begun"; readonly by: Speaker; readonly generation: number }
+  /** With proof: nothing in flight, unmounted, no holder, detached (design 4.6). */
+  | { readonly kind: "released"; readonly by: Speaker; readonly generation: number }
+  /** The holder declined a grant that came after the wish's deadline; `primary` is restored. */
+  | {
+      readonly kind: "declined";
+      readonly by: Speaker;
+      readonly generation: number;
+      readonly primary: NodeId;
+      readonly orderedAtMs: number;
+    }
+  /** A new boot id of the same machine said hello: the old era's claim has ended. */
+  | { readonly kind: "rebooted"; readonly node: NodeId; readonly era: BootId }
+  /** Storage or power confirmed that `node` cannot write any more. */
+  | { readonly kind: "fenced"; readonly node: NodeId }
+  /** A person's word: the claim ends and the loss is accepted (audited by the caller). */
+  | { readonly kind: "overridden"; readonly node: NodeId; readonly op: OpId }
+  /** The node reports that nothing of a former era or claim is left on it. */
+  | { readonly kind: "residue_cleared"; readonly by: Speaker }
+  /** A superseded node reports that it cut its access. */
+  | { readonly kind: "cut_reported"; readonly by: Speaker }
+  | {
+      readonly kind: "volume_registered";
+      readonly by: Speaker;
+      readonly op: OpId;
+      readonly ref: VolumeRef;
+      readonly sizeBytes: number;
+    }
+  | { readonly kind: "formatted"; readonly by: Speaker; readonly generation: number }
+  | { readonly kind: "op_assigned"; readonly op: OpId; readonly executor: Op["executor"] }
+  | { readonly kind: "op_vanished"; readonly op: OpId; readonly atMs: number }
+  /** A definitive answer of the storage; also after `operationMsMax` and a fresh direct read. */
+  | {
+      readonly kind: "op_closed";
+      readonly op: OpId;
+      readonly outcome: "done" | "not_done";
+    }
+  | { readonly kind: "deletion_asked"; readonly atMs: number; readonly reclaim: Reclaim }
+  /** Nobody holds it any more: trash, retain, or open the destroy op. */
+  | { readonly kind: "deletion_advanced"; readonly op: OpId }
+  /** `flocker control recover`: an agent holds more than the store remembers. */
+  | { readonly kind: "generation_raised"; readonly generation: number }
+  | {
+      readonly kind: "claim_recovered";
+      readonly holder: { readonly node: NodeId; readonly era: BootId; readonly generation: number };
+    }
+  /** During recovery: the agent that the store believed to be the holder does not hold it. */
+  | { readonly kind: "claim_forgotten"; readonly node: NodeId };
+
+export type Refusal = {
+  readonly kind: "refused";
+  /** Stable text for logs and tests. */
+  readonly reason:
+    | "deleted"
+    | "lost"
+    | "op_open"
+    | "move_open"
+    | "claimed"
+    | "no_claim"
+    | "stale_generation"
+    | "not_the_holder"
+    | "residue"
+    | "superseded"
+    | "not_never"
+    | "duplicate_volume"
+    | "op_unknown"
+    | "already"
+    | "volume_gone"
+    | "not_deleting"
+    | "volume_unknown";
+};

@@ -1,0 +1,317 @@
+import { assert, unreachable } from "../lib/assert.ts";
+import type { BootId, NodeId, OpId } from "./ids.ts";
+import type { Claim, DatasetRecord, Op } from "./record.ts";
+import type { RecordEvent, Refusal } from "./record-event.ts";
+
+type Of<Kind extends RecordEvent["kind"]> = Extract<RecordEvent, { readonly kind: Kind }>;
+
+/**
+ * The only way a dataset's record changes (design 4.1). Pure; the caller saves the answer by
+ * compare-and-set on `revision` and lets nothing that follows from it leave before the fsync.
+ * A refusal changes nothing and means that the event came late, twice or from the wrong node.
+ */
+export function recordStep(record: DatasetRecord, event: RecordEvent): DatasetRecord | Refusal {
+  const next = dispatch(record, event);
+  if (!isRefusal(next)) assertRecord(record, next);
+  return next;
+}
+
+export function isRefusal(value: DatasetRecord | Refusal): value is Refusal {
+  return "kind" in value;
+}
+
+function dispatch(record: DatasetRecord, event: RecordEvent): DatasetRecord | Refusal {
+  switch (event.kind) {
+    case "ordered":
+      return ordered(record, event);
+    case "granted":
+      return granted(record, event);
+    case "taken":
+    case "release_begun":
+    case "released":
+    case "declined":
+      return byHolder(record, event);
+    case "rebooted":
+      return rebooted(record, event);
+    case "fenced":
+    case "overridden":
+      return takenAway(record, event);
+    case "residue_cleared":
+      return record.residue === event.by.node ? { ...record, residue: null } : refuse("already");
+    case "cut_reported":
+      return record.superseded.includes(event.by.node)
+        ? { ...record, superseded: without(record.superseded, event.by.node) }
+        : refuse("already");
+    case "volume_registered":
+      return registered(record, event);
+    case "formatted":
+      return formatted(record, event);
+    case "op_assigned":
+    case "op_vanished":
+    case "op_closed":
+      return opEvent(record, event);
+    case "deletion_asked":
+      return record.deletion === null
+        ? { ...record, deletion: { atMs: event.atMs, reclaim: event.reclaim, phase: "deleting" } }
+        : refuse("already");
+    case "deletion_advanced":
+      return deletionAdvanced(record, event.op);
+    case "generation_raised":
+      return event.generation > record.generation
+        ? { ...record, generation: event.generation }
+        : refuse("already");
+    case "claim_recovered":
+      return claimRecovered(record, event);
+    case "claim_forgotten":
+      return record.claim?.node === event.node
+        ? { ...record, claim: null, residue: event.node }
+        : refuse("no_claim");
+    default:
+      return unreachable(event);
+  }
+}
+
+function refuse(reason: Refusal["reason"]): Refusal {
+  return { kind: "refused", reason };
+}
+
+function without(nodes: readonly NodeId[], node: NodeId): readonly NodeId[] {
+  return nodes.filter((other) => other !== node);
+}
+
+function ordered(record: DatasetRecord, event: Of<"ordered">): DatasetRecord | Refusal {
+  if (record.deletion !== null) return refuse("deleted");
+  if (record.lost) return refuse("lost");
+  if (record.primary === event.node) return refuse("already");
+  return { ...record, primary: event.node, orderedAtMs: event.atMs };
+}
+
+/** Why `node` may not be granted this dataset; null when it may. */
+export function grantRefusal(record: DatasetRecord, node: NodeId): Refusal["reason"] | null {
+  if (record.lost) return "lost";
+  if (record.deletion !== null) return "deleted";
+  if (record.op !== null) return "op_open";
+  if (record.move !== null) return "move_open";
+  if (record.claim !== null) return "claimed";
+  if (record.volume.kind === "gone") return "volume_gone";
+  if (record.superseded.includes(node)) return "superseded";
+  if (record.residue !== null && record.residue !== node) return "residue";
+  return null;
+}
+
+function granted(record: DatasetRecord, event: Of<"granted">): DatasetRecord | Refusal {
+  const { node, era } = event.to;
+  const reason = grantRefusal(record, node);
+  if (reason !== null) return refuse(reason);
+  const generation = record.generation + 1;
+  return {
+    ...record,
+    generation,
+    claim: { node, era, generation, phase: "granted" },
+    volume:
+      record.volume.kind === "never" ? { kind: "creating", op: event.createOp } : record.volume,
+    residue: null,
+    ...(event.wishAtMs === null ? {} : { primary: node, orderedAtMs: event.wishAtMs }),
+  };
+}
+
+function byHolder(
+  record: DatasetRecord,
+  event: Of<"taken" | "release_begun" | "released" | "declined">,
+): DatasetRecord | Refusal {
+  const claim = record.claim;
+  if (claim === null) return refuse("no_claim");
+  if (!holds(claim, event)) {
+    return refuse(claim.generation === event.generation ? "not_the_holder" : "stale_generation");
+  }
+  switch (event.kind) {
+    case "taken":
+      return claim.phase === "granted"
+        ? { ...record, claim: { ...claim, phase: "taken" } }
+        : refuse("already");
+    case "release_begun":
+      return claim.phase === "releasing"
+        ? refuse("already")
+        : { ...record, claim: { ...claim, phase: "releasing" } };
+    case "released":
+      return { ...record, claim: null };
+    case "declined":
+      if (claim.phase !== "granted") return refuse("already");
+      // An order that came since the wish stands; only our own change is taken back.
+      return record.primary === claim.node
+        ? { ...record, claim: null, primary: event.primary, orderedAtMs: event.orderedAtMs }
+        : { ...record, claim: null };
+    default:
+      return unreachable(event);
+  }
+}
+
+function holds(
+  claim: Claim,
+  { by, generation }: Of<"taken" | "release_begun" | "released" | "declined" | "formatted">,
+): boolean {
+  return claim.generation === generation && claim.node === by.node && claim.era === by.era;
+}
+
+function rebooted(record: DatasetRecord, event: Of<"rebooted">): DatasetRecord | Refusal {
+  const { claim, superseded } = record;
+  const ended = claim !== null && claim.node === event.node && claim.era !== event.era;
+  if (!ended && !superseded.includes(event.node)) return refuse("already");
+  return {
+    ...record,
+    // Nothing of the old boot can write any more, so a superseded node is clean again.
+    superseded: without(superseded, event.node),
+    ...(ended ? { claim: null, residue: event.node } : {}),
+  };
+}
+
+function takenAway(
+  record: DatasetRecord,
+  event: Of<"fenced" | "overridden">,
+): DatasetRecord | Refusal {
+  const held = record.claim?.node === event.node;
+  if (!held && record.residue !== event.node) return refuse("no_claim");
+  if (record.op !== null) return refuse("op_open");
+  const mayBeAttached = record.volume.kind === "exists" || record.volume.kind === "creating";
+  const op: Op | null =
+    event.kind === "overridden" && mayBeAttached && record.poolKind === "attachable"
+      ? {
+          id: event.op,
+          kind: "force_detach",
+          target: event.node,
+          executor: null,
+          vanishedAtMs: null,
+        }
+      : null;
+  return {
+    ...record,
+    claim: held ? null : record.claim,
+    residue: null,
+    superseded: [...without(record.superseded, event.node), event.node],
+    op,
+  };
+}
+
+function registered(
+  record: DatasetRecord,
+  event: Of<"volume_registered">,
+): DatasetRecord | Refusal {
+  switch (record.volume.kind) {
+    case "creating":
+      return record.volume.op === event.op
+        ? { ...record, volume: { kind: "exists", ref: event.ref, sizeBytes: event.sizeBytes } }
+        : refuse("duplicate_volume");
+    case "exists":
+      return refuse(record.volume.ref === event.ref ? "already" : "duplicate_volume");
+    case "never":
+    case "gone":
+      return refuse("volume_unknown");
+    default:
+      return unreachable(record.volume);
+  }
+}
+
+function formatted(record: DatasetRecord, event: Of<"formatted">): DatasetRecord | Refusal {
+  if (record.claim === null) return refuse("no_claim");
+  if (!holds(record.claim, event)) return refuse("not_the_holder");
+  if (record.volume.kind !== "exists") return refuse("volume_unknown");
+  return record.formatted === "yes" ? refuse("already") : { ...record, formatted: "yes" };
+}
+
+function opEvent(
+  record: DatasetRecord,
+  event: Of<"op_assigned" | "op_vanished" | "op_closed">,
+): DatasetRecord | Refusal {
+  const op = record.op;
+  if (op === null || op.id !== event.op) return refuse("op_unknown");
+  switch (event.kind) {
+    case "op_assigned":
+      return { ...record, op: { ...op, executor: event.executor, vanishedAtMs: null } };
+    case "op_vanished":
+      return op.executor === null || op.vanishedAtMs !== null
+        ? refuse("already")
+        : { ...record, op: { ...op, vanishedAtMs: event.atMs } };
+    case "op_closed":
+      if (event.outcome === "not_done") {
+        return { ...record, op: { ...op, executor: null, vanishedAtMs: null } };
+      }
+      return op.kind === "destroy" ? destroyed(record) : { ...record, op: null };
+    default:
+      return unreachable(event);
+  }
+}
+
+function destroyed(record: DatasetRecord): DatasetRecord {
+  const { deletion } = record;
+  assert(deletion !== null, "only a deleted dataset is destroyed");
+  return {
+    ...record,
+    op: null,
+    volume: { kind: "gone" },
+    deletion: { ...deletion, phase: "gone" },
+  };
+}
+
+function deletionAdvanced(record: DatasetRecord, op: OpId): DatasetRecord | Refusal {
+  const { deletion } = record;
+  if (deletion?.phase !== "deleting") return refuse("not_deleting");
+  if (record.claim !== null) return refuse("claimed");
+  if (record.op !== null) return refuse("op_open");
+  if (record.move !== null) return refuse("move_open");
+  if (record.residue !== null) return refuse("residue");
+  if (record.superseded.length > 0) return refuse("superseded");
+  switch (deletion.reclaim) {
+    case "trash":
+      return { ...record, deletion: { ...deletion, phase: "trashed" } };
+    case "retain":
+      return { ...record, deletion: { ...deletion, phase: "retained" } };
+    case "delete":
+      return record.volume.kind === "never"
+        ? destroyed(record)
+        : {
+            ...record,
+            op: { id: op, kind: "destroy", target: null, executor: null, vanishedAtMs: null },
+          };
+    default:
+      return unreachable(deletion.reclaim);
+  }
+}
+
+function claimRecovered(
+  record: DatasetRecord,
+  { holder }: Of<"claim_recovered">,
+): DatasetRecord | Refusal {
+  const { claim } = record;
+  if (claim !== null && claim.node === holder.node && claim.generation === holder.generation) {
+    return refuse("already");
+  }
+  return {
+    ...record,
+    generation: Math.max(record.generation, holder.generation),
+    claim: { ...holder, phase: "taken" },
+  };
+}
+
+/** What no event may do, whatever its case says: the last line before a wrong record is saved. */
+function assertRecord(before: DatasetRecord, after: DatasetRecord): void {
+  assert(after.datasetId === before.datasetId, "a record keeps its id");
+  assert(after.generation >= before.generation, "a generation never goes back");
+  assert(!(before.formatted === "yes" && after.formatted === "no"), "formatted is never unsaid");
+  const was = before.volume.kind;
+  const is = after.volume.kind;
+  assert(is !== "never" || was === "never", "existence is never forgotten");
+  assert(was !== "exists" || is !== "creating", "a volume that exists is not created again");
+  const { claim } = after;
+  if (claim === null) return;
+  assert(claim.generation <= after.generation, "a claim's generation is in the history");
+  assert(after.op === null, "nothing is held while an op is open");
+  if (before.claim?.generation !== claim.generation) {
+    assert(before.claim === null || claim.phase === "taken", "a claim is not passed over");
+  }
+}
+
+/** A claim of `node` in this `era`, if it has one. */
+export function claimOf(record: DatasetRecord, node: NodeId, era: BootId): Claim | null {
+  const { claim } = record;
+  return claim !== null && claim.node === node && claim.era === era ? claim : null;
+}

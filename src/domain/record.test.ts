@@ -1,0 +1,190 @@
+import { describe, expect, test } from "vitest";
+import { parseBootId, parseDatasetId, parseNodeId, parseOpId, parseVolumeRef } from "./ids.ts";
+import { newRecord } from "./new-record.ts";
+import type { DatasetRecord } from "./record.ts";
+import type { RecordEvent, Speaker } from "./record-event.ts";
+import { isRefusal, recordStep } from "./record-step.ts";
+
+const id = (last: string): string => `00000000-0000-4000-8000-00000000000${last}`;
+const a: Speaker = { node: parseNodeId(id("a")), era: parseBootId(id("1")), session: 1 };
+const aLater: Speaker = { ...a, era: parseBootId(id("2")), session: 2 };
+const b: Speaker = { node: parseNodeId(id("b")), era: parseBootId(id("3")), session: 3 };
+const op = parseOpId(id("9"));
+
+const fresh = newRecord({
+  datasetId: parseDatasetId(id("d")),
+  metadata: { name: "db" },
+  maximumSizeBytes: null,
+  sizeBytes: 1 << 30,
+  notice: null,
+  pool: "default",
+  poolKind: "attachable",
+  fileSystem: "ext4",
+  reclaim: "trash",
+  primary: a.node,
+  atMs: 1,
+  lineage: op,
+});
+
+function after(record: DatasetRecord, ...events: readonly RecordEvent[]): DatasetRecord {
+  return events.reduce((so, event) => {
+    const next = recordStep(so, event);
+    if (isRefusal(next)) throw new Error(`${event.kind}: ${next.reason}`);
+    return next;
+  }, record);
+}
+
+function refusal(record: DatasetRecord, event: RecordEvent): string | null {
+  const next = recordStep(record, event);
+  return isRefusal(next) ? next.reason : null;
+}
+
+const grantTo = (to: Speaker): RecordEvent => ({
+  kind: "granted",
+  to,
+  wishAtMs: null,
+  createOp: op,
+});
+const released = (by: Speaker, generation: number): RecordEvent => ({
+  kind: "released",
+  by,
+  generation,
+});
+const registered: RecordEvent = {
+  kind: "volume_registered",
+  by: a,
+  op,
+  ref: parseVolumeRef("v1"),
+  sizeBytes: 1 << 30,
+};
+const held = after(fresh, grantTo(a), registered);
+
+describe("claims", () => {
+  test("each grant is a new generation, on the same node too", () => {
+    const again = after(held, released(a, 1), grantTo(a));
+    expect(again.claim).toEqual({ node: a.node, era: a.era, generation: 2, phase: "granted" });
+  });
+
+  test("a dataset that is claimed is granted to nobody else", () => {
+    expect(refusal(held, grantTo(b))).toBe("claimed");
+  });
+
+  test("a release of another generation, node or era does nothing", () => {
+    expect(refusal(held, released(a, 7))).toBe("stale_generation");
+    expect(refusal(held, released(b, 1))).toBe("not_the_holder");
+    expect(refusal(held, released(aLater, 1))).toBe("not_the_holder");
+  });
+
+  test("releasing cannot be cancelled, only answered", () => {
+    const releasing = after(held, { kind: "release_begun", by: a, generation: 1 });
+    expect(refusal(releasing, { kind: "taken", by: a, generation: 1 })).toBe("already");
+    expect(refusal(releasing, grantTo(a))).toBe("claimed");
+    expect(after(releasing, released(a, 1)).claim).toBeNull();
+  });
+
+  test("a reboot ends the claim of the old era, and only that node is granted before it cleaned up", () => {
+    const rebooted = after(held, { kind: "rebooted", node: a.node, era: aLater.era });
+    expect(rebooted.claim).toBeNull();
+    expect(refusal(rebooted, grantTo(b))).toBe("residue");
+    expect(after(rebooted, grantTo(aLater)).claim?.generation).toBe(2);
+    expect(after(rebooted, { kind: "residue_cleared", by: aLater }, grantTo(b)).claim?.node).toBe(
+      b.node,
+    );
+  });
+
+  test("the same boot id ends nothing", () => {
+    expect(refusal(held, { kind: "rebooted", node: a.node, era: a.era })).toBe("already");
+  });
+
+  test("a wish that is granted sets primary; declined late, primary is restored", () => {
+    const granted = after(fresh, { kind: "granted", to: b, wishAtMs: 9, createOp: op });
+    expect(granted.primary).toBe(b.node);
+    const declined = after(granted, {
+      kind: "declined",
+      by: b,
+      generation: 1,
+      primary: a.node,
+      orderedAtMs: 1,
+    });
+    expect([declined.claim, declined.primary]).toEqual([null, a.node]);
+  });
+});
+
+describe("a person's word", () => {
+  const overridden = after(held, { kind: "overridden", node: a.node, op });
+
+  test("opens the forced detach in the same commit, and nothing is granted while it is open", () => {
+    expect(overridden.op?.kind).toBe("force_detach");
+    expect(refusal(overridden, grantTo(b))).toBe("op_open");
+    expect(refusal(overridden, grantTo(a))).toBe("op_open");
+  });
+
+  test("the superseded node gets no claim before it reported its cut or rebooted", () => {
+    const closed = after(overridden, { kind: "op_closed", op, outcome: "done" });
+    expect(refusal(closed, grantTo(a))).toBe("superseded");
+    expect(after(closed, grantTo(b)).claim?.generation).toBe(2);
+    expect(after(closed, { kind: "cut_reported", by: a }, grantTo(a)).claim?.node).toBe(a.node);
+    expect(
+      after(closed, { kind: "rebooted", node: a.node, era: aLater.era }, grantTo(aLater)).claim
+        ?.node,
+    ).toBe(a.node);
+  });
+
+  test("an op whose executor gave no definitive answer stays open", () => {
+    const executor = { node: b.node, era: b.era, session: 3 };
+    const back = after(
+      overridden,
+      { kind: "op_assigned", op, executor },
+      { kind: "op_vanished", op, atMs: 5 },
+      { kind: "op_closed", op, outcome: "not_done" },
+    );
+    expect(back.op).toEqual({
+      id: op,
+      kind: "force_detach",
+      target: a.node,
+      executor: null,
+      vanishedAtMs: null,
+    });
+  });
+});
+
+describe("existence", () => {
+  test("is created only from never; the first registered volume wins", () => {
+    expect(after(fresh, grantTo(a)).volume).toEqual({ kind: "creating", op });
+    expect(refusal(held, { ...registered, ref: parseVolumeRef("v2") })).toBe("duplicate_volume");
+    expect(refusal(fresh, registered)).toBe("volume_unknown");
+  });
+
+  test("formatted is said by the holder alone and never unsaid", () => {
+    expect(refusal(held, { kind: "formatted", by: b, generation: 1 })).toBe("not_the_holder");
+    const formatted = after(held, { kind: "formatted", by: a, generation: 1 });
+    expect(formatted.formatted).toBe("yes");
+    expect(refusal(formatted, { kind: "formatted", by: a, generation: 1 })).toBe("already");
+  });
+});
+
+describe("deletion", () => {
+  const asked: RecordEvent = { kind: "deletion_asked", atMs: 3, reclaim: "delete" };
+  const advanced: RecordEvent = { kind: "deletion_advanced", op };
+
+  test("waits for the holder", () => {
+    expect(refusal(after(held, asked), advanced)).toBe("claimed");
+  });
+
+  test("destroys through an op, and ends gone", () => {
+    const destroying = after(held, asked, released(a, 1), advanced);
+    expect(destroying.op?.kind).toBe("destroy");
+    const gone = after(destroying, { kind: "op_closed", op, outcome: "done" });
+    expect([gone.volume.kind, gone.deletion?.phase]).toEqual(["gone", "gone"]);
+    expect(refusal(gone, grantTo(a))).toBe("deleted");
+  });
+
+  test("of a dataset that never had a volume needs no op", () => {
+    expect(after(fresh, asked, advanced).deletion?.phase).toBe("gone");
+  });
+
+  test("keeps the volume for trash and retain", () => {
+    const trash = after(held, { ...asked, reclaim: "trash" }, released(a, 1), advanced);
+    expect([trash.volume.kind, trash.deletion?.phase]).toEqual(["exists", "trashed"]);
+  });
+});

@@ -1,0 +1,119 @@
+import type { BootId, DatasetId, NodeId, OpId, VolumeRef } from "./ids.ts";
+
+/** A claim ends only by released, rebooted, fenced or overridden (design 4.2). */
+export type Claim = {
+  readonly node: NodeId;
+  readonly era: BootId;
+  readonly generation: number;
+  /**
+   * `granted`: the node may not have heard. `taken`: it said that it begins. `releasing`: durable,
+   * cannot be cancelled, only answered by `released`.
+   */
+  readonly phase: "granted" | "taken" | "releasing";
+};
+
+/** Existence is remembered, not observed: create only from `never` (design 4.7). */
+export type VolumeState =
+  | { readonly kind: "never" }
+  | { readonly kind: "creating"; readonly op: OpId }
+  | { readonly kind: "exists"; readonly ref: VolumeRef; readonly sizeBytes: number }
+  | { readonly kind: "gone" };
+
+/** A copy of a local dataset; only `live` is ever mounted (design 4.9). */
+export type Copy = {
+  readonly node: NodeId;
+  readonly role: "live" | "fallback" | "replica" | "diverged";
+  readonly generation: number;
+};
+
+/**
+ * Whatever takes from another node or destroys. While one is open nothing is granted or restored
+ * (design 4.4). `executor` null: nobody was asked yet.
+ */
+export type Op = {
+  readonly id: OpId;
+  readonly kind: "force_detach" | "destroy";
+  /** The node that it takes from; null for `destroy`. */
+  readonly target: NodeId | null;
+  readonly executor: {
+    readonly node: NodeId;
+    readonly era: BootId;
+    readonly session: number;
+  } | null;
+  /** Instant (control clock, ms) from which `operationMsMax` counts once the executor vanished. */
+  readonly vanishedAtMs: number | null;
+};
+
+/** The one switch of a local move (design 4.9). */
+export type Move = {
+  readonly id: OpId;
+  readonly source: NodeId;
+  readonly target: NodeId;
+  readonly phase: "precopy" | "sealed";
+  readonly generation: number;
+};
+
+export type Reclaim = "trash" | "delete" | "retain";
+
+/** What remains to be done with a dataset whose deletion was asked. */
+export type Deletion = {
+  readonly atMs: number;
+  /** `delete` destroys the volume; the others keep it. Copied from `reclaim`, or `--purge`. */
+  readonly reclaim: Reclaim;
+  /** `deleting` until nobody holds it; then `trashed`, `retained` or `gone`. */
+  readonly phase: "deleting" | "trashed" | "retained" | "gone";
+};
+
+export type FileSystem = "ext4" | "xfs";
+
+/** Everything the cluster knows for ever about one dataset: the unit of compare-and-set. */
+export type DatasetRecord = {
+  readonly datasetId: DatasetId;
+  /** Revision of the store at the last change: the token of compare-and-set and of pushes. */
+  readonly revision: number;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Bytes as the user gave them; null when none was given. */
+  readonly maximumSizeBytes: number | null;
+  /** Bytes that a volume is created with: default or rounded up to the pool's step. */
+  readonly sizeBytes: number;
+  readonly notice: string | null;
+  readonly pool: string;
+  readonly poolKind: "attachable" | "local";
+  readonly fileSystem: FileSystem;
+  readonly reclaim: Reclaim;
+  readonly primary: NodeId;
+  /**
+   * When `primary` was ordered or a wish set it (control clock, ms): orders before younger wishes.
+   */
+  readonly orderedAtMs: number;
+  readonly createdAtMs: number;
+  readonly deletion: Deletion | null;
+  /** Highest generation of all history, whoever named it. Only ever grows. */
+  readonly generation: number;
+  readonly claim: Claim | null;
+  readonly volume: VolumeState;
+  /** `yes` durably before the first showing; mkfs only while `no`. */
+  readonly formatted: "no" | "yes";
+  /** Identity of the mkfs that made the content; written on the volume. */
+  readonly lineage: OpId;
+  readonly copies: readonly Copy[];
+  readonly op: Op | null;
+  readonly move: Move | null;
+  /**
+   * A node whose attachment may still stand on the storage although its claim has ended without a
+   * release (reboot). Nobody else is granted before that node or an op has cleared it.
+   */
+  readonly residue: NodeId | null;
+  /**
+   * A superseded node (its claim was overridden) that has not reported that it cut its access: it
+   * gets no claim for this dataset before (design 4.11).
+   */
+  readonly superseded: readonly NodeId[];
+  /** Only the id and name are known (recovered from agents); nothing is granted. */
+  readonly lost: boolean;
+};
+
+/** Mounted name, unique among live datasets; datasets without one are legal. */
+export function nameOf(record: Pick<DatasetRecord, "metadata">): string | null {
+  return record.metadata["name"] ?? null;
+}
