@@ -10,7 +10,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["src/**/*.test.ts", "tools/**/*.test.ts", "test/docs/**/*.test.ts"],
+          include: ["src/**/*.test.ts", "tools/**/*.test.ts", "tests/docs/**/*.test.ts"],
           exclude: ["**/node_modules/**", "**/.cache/**"],
           pool: "threads",
           isolate: false,
@@ -19,7 +19,7 @@ export default defineConfig({
       {
         test: {
           name: "integration",
-          include: ["test/integration/**/*.test.ts"],
+          include: ["tests/integration/**/*.test.ts"],
           pool: "forks",
           fileParallelism: false,
           testTimeout: 120_000,
@@ -29,7 +29,7 @@ export default defineConfig({
       {
         test: {
           name: "acceptance",
-          include: ["test/acceptance/**/*.test.ts"],
+          include: ["tests/acceptance/**/*.test.ts"],
           pool: "forks",
           fileParallelism: false,
           testTimeout: 600_000,
