@@ -1,5 +1,6 @@
-import type { ClusterId, DatasetId, NodeId, OpId, VolumeRef, BootId } from "../domain/ids.ts";
+import type { ClusterId, DatasetId, NodeId, OpId, VolumeRef } from "../domain/ids.ts";
 import type { Capabilities } from "../domain/pool.ts";
+import type { Attacher, Device, Volume } from "../domain/volume.ts";
 import type { Logger } from "../lib/log.ts";
 
 /** What accompanies every call: cancel, deadline, lock of the dataset, one action id. */
@@ -11,34 +12,10 @@ export type Call = {
   readonly log: Logger;
 };
 
-/** The node that a driver works on; `generation` of the claim it acts under. */
-export type Attacher = {
-  readonly node: NodeId;
-  readonly era: BootId;
-  readonly generation: number;
-};
-
-/** One volume as the storage shows it at this instant. */
-export type Volume = {
-  readonly ref: VolumeRef;
-  readonly datasetId: DatasetId;
-  /** The create operation that made it, from its label. */
-  readonly op: OpId;
-  readonly sizeBytes: number;
-  readonly attachedTo: Attacher | null;
-};
-
 export type CreateVolume = {
   readonly datasetId: DatasetId;
   readonly op: OpId;
   readonly sizeBytes: number;
-};
-
-/** A block device on this node. */
-export type Device = {
-  readonly path: string;
-  /** From sysfs, grows with each attachment: the same path with another number is another disk. */
-  readonly diskSequence: number;
 };
 
 /**

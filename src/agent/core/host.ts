@@ -1,15 +1,7 @@
-import type { Call, Device } from "../../backends/attachable.ts";
-import type { ClusterId, DatasetId, OpId } from "../../domain/ids.ts";
+import type { Call } from "../../backends/attachable.ts";
+import type { DatasetId } from "../../domain/ids.ts";
 import type { FileSystem } from "../../domain/record.ts";
-
-/** The identity block of a volume: outside of what containers see (design 4.8). */
-export type Identity = {
-  readonly clusterId: ClusterId;
-  readonly datasetId: DatasetId;
-  readonly lineage: OpId;
-  /** Highest generation that the content was shown under; 0 after mkfs. */
-  readonly generation: number;
-};
+import type { Device, Holder, Identity } from "../../domain/volume.ts";
 
 /**
  * What a look at a device finds, without writing to it (blkid, then `ro,noload`/`ro,norecovery`).
@@ -31,14 +23,6 @@ export type Mounts = {
   readonly shown: boolean;
   /** Device number `major:minor` of whichever is mounted; null when none is. */
   readonly deviceNumber: string | null;
-};
-
-/** Somebody who still has the volume after our own mounts are gone. */
-export type Holder = {
-  readonly pid: number | null;
-  readonly command: string | null;
-  /** Container id from its cgroup, when it is one. */
-  readonly container: string | null;
 };
 
 /** What an action may touch on this machine. Linux in production; a model in `sim/`. */

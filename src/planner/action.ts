@@ -1,0 +1,58 @@
+import type { DatasetId, NodeId, OpId, VolumeRef } from "../domain/ids.ts";
+import type { FileSystem } from "../domain/record.ts";
+import type { Device, Identity } from "../domain/volume.ts";
+
+/**
+ * One step on this node: one call of a driver or of the host. `generation` is the claim (or, for an
+ * op, null) that it was decided under; the executor refuses it once that claim is gone.
+ */
+export type Action = {
+  readonly datasetId: DatasetId;
+  readonly pool: string;
+  readonly generation: number | null;
+} & (
+  | { readonly kind: "create_volume"; readonly op: OpId; readonly sizeBytes: number }
+  | { readonly kind: "attach_volume"; readonly ref: VolumeRef; readonly claimed: number }
+  | {
+      readonly kind: "format_volume";
+      readonly device: Device;
+      readonly identity: Omit<Identity, "clusterId">;
+      readonly fileSystem: FileSystem;
+    }
+  | {
+      readonly kind: "mount_volume";
+      readonly device: Device;
+      readonly identity: Omit<Identity, "clusterId">;
+      readonly fileSystem: FileSystem;
+    }
+  | { readonly kind: "show_volume" }
+  | { readonly kind: "hide_volume" }
+  | { readonly kind: "unmount_volume" }
+  /** Exclusive hold of the device through the detach: the proof of release (design 4.6). */
+  | { readonly kind: "detach_volume"; readonly ref: VolumeRef; readonly device: Device | null }
+  | { readonly kind: "cut_access" }
+  | {
+      readonly kind: "force_detach";
+      readonly ref: VolumeRef;
+      readonly target: NodeId;
+      readonly op: OpId;
+    }
+  | { readonly kind: "destroy_volume"; readonly ref: VolumeRef; readonly op: OpId }
+  | { readonly kind: "discard_copy" }
+);
+
+export type ActionKind = Action["kind"];
+
+/** What the node tells the control service because it saw it, not because it was told. */
+export type Report =
+  | {
+      readonly kind: "volume_created";
+      readonly op: OpId;
+      readonly ref: VolumeRef;
+      readonly sizeBytes: number;
+    }
+  | { readonly kind: "formatted"; readonly generation: number }
+  | { readonly kind: "released"; readonly generation: number }
+  | { readonly kind: "cleared" }
+  | { readonly kind: "cut_done" }
+  | { readonly kind: "op_done"; readonly op: OpId };

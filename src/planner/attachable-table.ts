@@ -1,0 +1,354 @@
+import { unreachable } from "../lib/assert.ts";
+import type { DatasetRecord } from "../domain/record.ts";
+import { nameOf } from "../domain/record.ts";
+import type { Holder, Volume } from "../domain/volume.ts";
+import type { Action } from "./action.ts";
+import { act, type Decision, done, report, wait } from "./decision.ts";
+import type { Desired } from "./desired.ts";
+import type { ObservedAttachable } from "./observed.ts";
+
+type Want<D extends Desired["kind"]> = Extract<Desired, { readonly kind: D }>;
+type See<O extends ObservedAttachable["kind"]> = Extract<ObservedAttachable, { readonly kind: O }>;
+type Cell<D extends Desired["kind"], O extends ObservedAttachable["kind"]> = (
+  want: Want<D>,
+  see: See<O>,
+) => Decision;
+type Row<D extends Desired["kind"]> = {
+  readonly [O in ObservedAttachable["kind"]]: Cell<D, O>;
+};
+type Table = { readonly [D in Desired["kind"]]: Row<D> };
+
+/** Text for people: the name when there is one, with the id that logs and files use. */
+export function label(record: DatasetRecord): string {
+  const name = nameOf(record);
+  return name === null ? `dataset ${record.datasetId}` : `${name} (${record.datasetId})`;
+}
+
+export function holdersText(holders: readonly Holder[]): string {
+  const texts = holders.map(({ container, pid, command }) =>
+    container === null
+      ? `process ${pid ?? "?"} (${command ?? "?"})`
+      : `container ${container.slice(0, 12)} (pid ${pid ?? "?"})`,
+  );
+  return [...new Set(texts)].slice(0, 5).join(", ");
+}
+
+function base(
+  record: DatasetRecord,
+  generation: number | null,
+): Pick<Action, "datasetId" | "pool" | "generation"> {
+  return { datasetId: record.datasetId, pool: record.pool, generation };
+}
+
+function identity(
+  record: DatasetRecord,
+  generation: number,
+): {
+  readonly datasetId: DatasetRecord["datasetId"];
+  readonly lineage: DatasetRecord["lineage"];
+  readonly generation: number;
+} {
+  return { datasetId: record.datasetId, lineage: record.lineage, generation };
+}
+
+const look = (see: See<"unknown">): Decision =>
+  see.busy
+    ? wait("BUSY_CHILD", `An earlier child process still works on it: ${see.reason}`)
+    : wait("UNKNOWN_OBSERVATION", `Its storage could not be read: ${see.reason}`);
+
+const duplicates = (see: See<"duplicate">): Decision =>
+  wait(
+    "DUPLICATE_VOLUME",
+    `The storage has ${see.volumes.length} volumes with this dataset's label ` +
+      `(${see.volumes.map(({ ref }) => ref).join(", ")}); none is used or deleted before a person ` +
+      "says which one is right.",
+  );
+
+function detach(
+  record: DatasetRecord,
+  generation: number | null,
+  see: See<"stale" | "blank" | "partial" | "ready" | "foreign">,
+): Decision {
+  return act({
+    ...base(record, generation),
+    kind: "detach_volume",
+    ref: see.volume.ref,
+    device: see.kind === "stale" ? null : see.device,
+  });
+}
+
+function held(record: DatasetRecord, holders: readonly Holder[]): Decision {
+  return wait("HELD", `${label(record)} is still held by ${holdersText(holders)}.`);
+}
+
+/** Which volume may be used: the registered one, or the one that our own create op made. */
+function usable({ record }: Want<"use">, volume: Volume): Decision | null {
+  switch (record.volume.kind) {
+    case "exists":
+      return null; // Observation looks for the registered reference alone.
+    case "creating":
+      return volume.op === record.volume.op
+        ? report({
+            kind: "volume_created",
+            op: volume.op,
+            ref: volume.ref,
+            sizeBytes: volume.sizeBytes,
+          })
+        : wait(
+            "DUPLICATE_VOLUME",
+            `The storage already has volume ${volume.ref} for ${label(record)}, which this ` +
+              "cluster did not ask for; it is neither used nor deleted.",
+          );
+    case "never":
+    case "gone":
+      return wait("VOLUME_MISSING", `${label(record)} has no volume that may be used.`);
+    default:
+      return unreachable(record.volume);
+  }
+}
+
+const use: Row<"use"> = {
+  unknown: (_, see) => look(see),
+  absent: ({ record, claim }) =>
+    record.volume.kind === "creating"
+      ? act({
+          ...base(record, claim.generation),
+          kind: "create_volume",
+          op: record.volume.op,
+          sizeBytes: record.sizeBytes,
+        })
+      : wait(
+          "VOLUME_MISSING",
+          `The volume of ${label(record)} exists (its reference is registered) but the storage of ` +
+            `pool ${record.pool} does not show it. No new one is made in its place; bring the ` +
+            "storage back.",
+        ),
+  duplicate: (_, see) => duplicates(see),
+  detached: (want, see) =>
+    usable(want, see.volume) ??
+    act({
+      ...base(want.record, want.claim.generation),
+      kind: "attach_volume",
+      ref: see.volume.ref,
+      claimed: want.claim.generation,
+    }),
+  elsewhere: (want, see) =>
+    usable(want, see.volume) ??
+    wait(
+      "ATTACHED_ELSEWHERE",
+      `The storage shows ${label(want.record)} attached to node ${see.node}; it is never taken ` +
+        `from a node. If that node is gone for good: flockerctl node declare-dead ${see.node}`,
+    ),
+  stale: (want, see) =>
+    usable(want, see.volume) ??
+    act({
+      ...base(want.record, want.claim.generation),
+      kind: "attach_volume",
+      ref: see.volume.ref,
+      claimed: want.claim.generation,
+    }),
+  blank: (want, see) => formatOrStop(want, see),
+  partial: (want, see) => formatOrStop(want, see),
+  ready: (want, see) => mountOrStop(want, see),
+  foreign: ({ record }, see) =>
+    wait(
+      "IDENTITY_MISMATCH",
+      `The volume of ${label(record)} does not hold its data: ${see.detail}. Nothing was mounted ` +
+        "or written.",
+    ),
+  // Claims decide who may use it; somebody of this node having it open is no reason to stop.
+  held: ({ record }, see) => held(record, see.holders),
+  mounted: ({ record, claim }) => act({ ...base(record, claim.generation), kind: "show_volume" }),
+  shown: () => done,
+};
+
+function formatOrStop(want: Want<"use">, see: See<"blank" | "partial">): Decision {
+  const { record, claim } = want;
+  if (record.formatted === "yes") {
+    return wait(
+      "VOLUME_LOST_CONTENT",
+      `The volume of ${label(record)} was formatted and used, but its device has no file system ` +
+        "now. Nothing was formatted or mounted; restore the volume's content.",
+    );
+  }
+  return (
+    usable(want, see.volume) ??
+    act({
+      ...base(record, claim.generation),
+      kind: "format_volume",
+      device: see.device,
+      identity: identity(record, 0),
+      fileSystem: record.fileSystem,
+    })
+  );
+}
+
+function mountOrStop(want: Want<"use">, see: See<"ready">): Decision {
+  const { record, claim } = want;
+  if (see.identity.lineage !== record.lineage) {
+    return wait(
+      "IDENTITY_MISMATCH",
+      `The volume of ${label(record)} descends from another mkfs (${see.identity.lineage}) than ` +
+        "its record. Nothing was mounted.",
+    );
+  }
+  if (see.identity.generation > claim.generation) {
+    return wait(
+      "STALE_CLAIM",
+      `The volume of ${label(record)} was used under generation ${see.identity.generation}, newer ` +
+        `than this node's claim (${claim.generation}). Nothing was mounted; the control ` +
+        "service's store is older than the data: flocker control recover.",
+    );
+  }
+  const unready = usable(want, see.volume);
+  if (unready !== null) return unready;
+  if (record.formatted === "no") {
+    return report({ kind: "formatted", generation: claim.generation });
+  }
+  return act({
+    ...base(record, claim.generation),
+    kind: "mount_volume",
+    device: see.device,
+    identity: identity(record, claim.generation),
+    fileSystem: record.fileSystem,
+  });
+}
+
+const releasedReport = ({ claim }: Want<"release">): Decision =>
+  report({ kind: "released", generation: claim.generation });
+
+const release: Row<"release"> = {
+  unknown: (_, see) => look(see),
+  absent: releasedReport,
+  duplicate: releasedReport,
+  detached: releasedReport,
+  elsewhere: releasedReport,
+  stale: ({ record, claim }, see) => detach(record, claim.generation, see),
+  blank: ({ record, claim }, see) => detach(record, claim.generation, see),
+  partial: ({ record, claim }, see) => detach(record, claim.generation, see),
+  ready: ({ record, claim }, see) => detach(record, claim.generation, see),
+  foreign: ({ record, claim }, see) => detach(record, claim.generation, see),
+  held: ({ record }, see) => held(record, see.holders),
+  mounted: ({ record, claim }) =>
+    act({ ...base(record, claim.generation), kind: "unmount_volume" }),
+  shown: ({ record, claim }, see) =>
+    see.holders.length > 0
+      ? held(record, see.holders)
+      : act({ ...base(record, claim.generation), kind: "hide_volume" }),
+};
+
+const cleared: Decision = report({ kind: "cleared" });
+
+/** After a reboot nothing is mounted; what is mounted all the same is not ours to take down. */
+const clean: Row<"clean"> = {
+  unknown: (_, see) => look(see),
+  absent: () => cleared,
+  duplicate: () => cleared,
+  detached: () => cleared,
+  elsewhere: () => cleared,
+  stale: ({ record }, see) => detach(record, null, see),
+  blank: ({ record }, see) => detach(record, null, see),
+  partial: ({ record }, see) => detach(record, null, see),
+  ready: ({ record }, see) => detach(record, null, see),
+  foreign: ({ record }, see) => detach(record, null, see),
+  held: ({ record }, see) => held(record, see.holders),
+  mounted: ({ record }) => act({ ...base(record, null), kind: "cut_access" }),
+  shown: ({ record }) => act({ ...base(record, null), kind: "cut_access" }),
+};
+
+const cutDone: Decision = report({ kind: "cut_done" });
+
+/** Superseded: never a clean unmount, never a call of the backend that changes anything. */
+const cut: Row<"cut"> = {
+  unknown: (_, see) => look(see),
+  absent: () => cutDone,
+  duplicate: () => cutDone,
+  detached: () => cutDone,
+  elsewhere: () => cutDone,
+  stale: () => cutDone,
+  blank: () => cutDone,
+  partial: () => cutDone,
+  ready: () => cutDone,
+  foreign: () => cutDone,
+  held: ({ record }) => act({ ...base(record, null), kind: "cut_access" }),
+  mounted: ({ record }) => act({ ...base(record, null), kind: "cut_access" }),
+  shown: ({ record }) => act({ ...base(record, null), kind: "cut_access" }),
+};
+
+const opDone = ({ op }: Want<"operate">): Decision => report({ kind: "op_done", op: op.id });
+
+/** An op ends when a fresh direct look shows its end, not when a call returned. */
+const operate: Row<"operate"> = {
+  unknown: (_, see) => look(see),
+  absent: opDone,
+  duplicate: (_, see) => duplicates(see),
+  detached: (want, see) =>
+    want.op.kind === "force_detach"
+      ? opDone(want)
+      : act({
+          ...base(want.record, null),
+          kind: "destroy_volume",
+          ref: see.volume.ref,
+          op: want.op.id,
+        }),
+  elsewhere: (want, see) =>
+    want.op.kind === "destroy"
+      ? wait(
+          "ATTACHED_ELSEWHERE",
+          `${label(want.record)} cannot be destroyed: the storage shows it attached to ${see.node}.`,
+        )
+      : see.node === want.op.target
+        ? act({
+            ...base(want.record, null),
+            kind: "force_detach",
+            ref: see.volume.ref,
+            target: see.node,
+            op: want.op.id,
+          })
+        : opDone(want),
+  stale: (want, see) => ownAttachment(want, see),
+  blank: (want, see) => ownAttachment(want, see),
+  partial: (want, see) => ownAttachment(want, see),
+  ready: (want, see) => ownAttachment(want, see),
+  foreign: (want, see) => ownAttachment(want, see),
+  held: ({ record }, see) => held(record, see.holders),
+  mounted: ({ record }) => wait("HELD", `${label(record)} is still mounted on this node.`),
+  shown: ({ record }, see) => held(record, see.holders),
+};
+
+function ownAttachment(
+  want: Want<"operate">,
+  see: See<"stale" | "blank" | "partial" | "ready" | "foreign">,
+): Decision {
+  return want.op.kind === "destroy" ? detach(want.record, null, see) : opDone(want);
+}
+
+const idle = (): Decision => done;
+
+/** No claim and nothing to clean: what is attached here is left as it is. */
+const nothing: Row<"nothing"> & Row<"unknown"> = {
+  unknown: idle,
+  absent: idle,
+  duplicate: idle,
+  detached: idle,
+  elsewhere: idle,
+  stale: idle,
+  blank: idle,
+  partial: idle,
+  ready: idle,
+  foreign: idle,
+  held: idle,
+  mounted: idle,
+  shown: idle,
+};
+
+/** One step for each desired × observed pair. A new state does not compile without its cells. */
+export const attachableTable: Table = {
+  use,
+  release,
+  clean,
+  cut,
+  operate,
+  nothing,
+  unknown: nothing,
+};
