@@ -8,7 +8,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   planner: ["lib", "domain"],
   protocol: ["lib", "domain"],
   backends: ["lib", "domain"],
-  host: ["lib", "domain", "agent/core"],
+  host: ["lib", "domain", "agent/core", "backends"],
   "control/core": ["lib", "domain", "planner", "protocol"],
   control: ["lib", "domain", "planner", "protocol", "ca"],
   "agent/core": ["lib", "domain", "planner", "protocol", "backends"],

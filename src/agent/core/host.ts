@@ -9,10 +9,16 @@ import type { Device, Holder, Identity } from "../../domain/volume.ts";
 export type Content =
   /** No signature, and the first and the last MiB are zeros. */
   | { readonly kind: "blank" }
-  /** Bears our own unfinished mkfs (UUID = dataset id, no identity): may be made again. */
+  /**
+   * Bears our own unfinished mkfs of the expected dataset (UUID = its id, no identity yet, nothing
+   * in `data/`): may be made again.
+   */
   | { readonly kind: "unfinished" }
   | { readonly kind: "ours"; readonly identity: Identity }
-  /** Anything else: garbage, another cluster's or dataset's, a file system without identity. */
+  /**
+   * Anything else: garbage, another cluster's or dataset's, a damaged identity, a file system
+   * without one. The detail is a clause for people.
+   */
   | { readonly kind: "foreign"; readonly detail: string };
 
 /** Where a dataset is mounted on this node, from mountinfo alone. */
@@ -35,9 +41,15 @@ export interface Host {
    */
   holders(datasetId: DatasetId, device: Device | null, call: Call): Promise<readonly Holder[]>;
   /**
-   * Looks at a device that is not mounted here; writes nothing. Serial and sequence are checked.
+   * Looks at a device that is not mounted here; writes nothing. `ours` only if cluster and dataset
+   * are the expected ones. Another disk sequence than the device's is `BACKEND_REJECTED`.
    */
-  inspect(device: Device, fileSystem: FileSystem, call: Call): Promise<Content>;
+  inspect(
+    device: Device,
+    expected: Pick<Identity, "clusterId" | "datasetId">,
+    fileSystem: FileSystem,
+    call: Call,
+  ): Promise<Content>;
   /**
    * mkfs (UUID = dataset id), `data/` (0777 under a 0700 root), identity with generation 0, clean
    * unmount.
