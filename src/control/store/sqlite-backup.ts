@@ -1,0 +1,73 @@
+import { link, open, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { syncDirectory } from "../../lib/durable-file.ts";
+import { FlockerError } from "../../lib/errors.ts";
+import { checkSchema } from "./migrations.ts";
+import { readStoreRow, writeStoreRow } from "./sqlite-rows.ts";
+import { storeFailure } from "./store-errors.ts";
+
+const busyMs = 5_000;
+
+/**
+ * Writes a copy of the store at `path` to `target` (`VACUUM INTO`), also while a control service
+ * uses it, durable when resolved. Inside it is marked `restored` and bound to no machine: a
+ * control service that is started on it grants nothing before `flocker control recover`.
+ * A `target` that exists is refused (`INVALID_ARGUMENT`), and nothing is left behind by a failure.
+ */
+export async function backupSqliteStore(path: string, target: string): Promise<void> {
+  const partial = `${target}.partial-${process.pid}`;
+  await rm(partial, { force: true });
+  try {
+    copyInto(path, partial);
+    markRestored(partial);
+    const file = await open(partial, "r+");
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await linkNew(partial, target);
+    await syncDirectory(dirname(target));
+  } catch (error) {
+    throw storeFailure(path, error);
+  } finally {
+    await rm(partial, { force: true });
+  }
+}
+
+function copyInto(path: string, partial: string): void {
+  const source = new DatabaseSync(path, { readOnly: true, timeout: busyMs });
+  try {
+    checkSchema(source, path);
+    source.prepare("VACUUM INTO ?").run(partial);
+  } finally {
+    source.close();
+  }
+}
+
+function markRestored(partial: string): void {
+  const copy = new DatabaseSync(partial);
+  try {
+    const row = readStoreRow(copy);
+    if (row === null) {
+      throw new FlockerError("STORE_FAILED", "The store was never used: nothing to back up.");
+    }
+    writeStoreRow(copy, { ...row, restored: true, machineId: null, path: null });
+  } finally {
+    copy.close();
+  }
+}
+
+/** link(2) instead of rename(2): it never replaces what is there. */
+async function linkNew(partial: string, target: string): Promise<void> {
+  try {
+    await link(partial, target);
+  } catch (cause) {
+    if (!(cause instanceof Error && "code" in cause && cause.code === "EEXIST")) throw cause;
+    throw new FlockerError("INVALID_ARGUMENT", `${target} exists: name a file that does not.`, {
+      cause,
+      details: { target },
+    });
+  }
+}
