@@ -23,7 +23,8 @@ export async function settlePath(path: string): Promise<string> {
 export function openGuard(path: string): DatabaseSync {
   const guard = new DatabaseSync(`${path}.guard`, { timeout: 0 });
   try {
-    guard.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+    // No journal: it must also work on a full disk.
+    guard.exec("PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
     return guard;
   } catch (cause) {
     guard.close();
