@@ -3,11 +3,11 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openSqliteStore } from "../../../src/control/store/sqlite-store.ts";
-import { sampleId, sampleRecord } from "../../../src/control/store/store-samples.ts";
-import type { OpenedStore, StoreWrite } from "../../../src/control/store/store.ts";
-import { hasCode } from "../../../src/lib/errors.ts";
-import { exec } from "../../../src/lib/exec.ts";
+import { openSqliteStore } from "../../src/control/store/sqlite-store.ts";
+import { sampleId, sampleRecord } from "../../src/control/store/store-samples.ts";
+import type { OpenedStore, StoreWrite } from "../../src/control/store/store.ts";
+import { hasCode } from "../../src/lib/errors.ts";
+import { exec } from "../../src/lib/exec.ts";
 
 const root = mkdtempSync(join(tmpdir(), "flocker-full-"));
 const disk = join(root, "disk");

@@ -4,10 +4,10 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { openSqliteStore } from "../../../src/control/store/sqlite-store.ts";
-import { sampleId } from "../../../src/control/store/store-samples.ts";
-import type { StoreContents } from "../../../src/control/store/store.ts";
-import { exec } from "../../../src/lib/exec.ts";
+import { openSqliteStore } from "../../src/control/store/sqlite-store.ts";
+import { sampleId } from "../../src/control/store/store-samples.ts";
+import type { StoreContents } from "../../src/control/store/store.ts";
+import { exec } from "../../src/lib/exec.ts";
 
 const root = mkdtempSync(join(tmpdir(), "flocker-durable-"));
 afterAll(() => rmSync(root, { recursive: true }));

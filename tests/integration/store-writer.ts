@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { openSqliteStore } from "../../../src/control/store/sqlite-store.ts";
-import { sampleRecord } from "../../../src/control/store/store-samples.ts";
-import { messageOf } from "../../../src/lib/errors.ts";
+import { openSqliteStore } from "../../src/control/store/sqlite-store.ts";
+import { sampleRecord } from "../../src/control/store/store-samples.ts";
+import { messageOf } from "../../src/lib/errors.ts";
 
 /**
  * Writes one dataset after another and prints `ack N` for each that was acknowledged, until it is
