@@ -22,6 +22,7 @@ export function newRecord({ atMs, ...given }: NewDataset): DatasetRecord {
     ...given,
     revision: 0,
     orderedAtMs: atMs,
+    orderOpen: true,
     createdAtMs: atMs,
     deletion: null,
     generation: 0,

@@ -27,8 +27,6 @@ export type RecordEvent =
       readonly kind: "declined";
       readonly by: Speaker;
       readonly generation: number;
-      readonly primary: NodeId;
-      readonly orderedAtMs: number;
     }
   /** A new boot id of the same machine said hello: the old era's claim has ended. */
   | { readonly kind: "rebooted"; readonly node: NodeId; readonly era: BootId }

@@ -82,8 +82,8 @@ function without(nodes: readonly NodeId[], node: NodeId): readonly NodeId[] {
 function ordered(record: DatasetRecord, event: Of<"ordered">): DatasetRecord | Refusal {
   if (record.deletion !== null) return refuse("deleted");
   if (record.lost) return refuse("lost");
-  if (record.primary === event.node) return refuse("already");
-  return { ...record, primary: event.node, orderedAtMs: event.atMs };
+  if (record.primary === event.node && record.claim?.node === event.node) return refuse("already");
+  return { ...record, primary: event.node, orderedAtMs: event.atMs, orderOpen: true };
 }
 
 /** Why `node` may not be granted this dataset; null when it may. */
@@ -107,11 +107,23 @@ function granted(record: DatasetRecord, event: Of<"granted">): DatasetRecord | R
   return {
     ...record,
     generation,
-    claim: { node, era, generation, phase: "granted" },
+    claim: {
+      node,
+      era,
+      generation,
+      phase: "granted",
+      before:
+        event.wishAtMs === null
+          ? null
+          : { primary: record.primary, orderedAtMs: record.orderedAtMs },
+    },
+    orderOpen: record.orderOpen && record.primary !== node,
     volume:
       record.volume.kind === "never" ? { kind: "creating", op: event.createOp } : record.volume,
     residue: null,
-    ...(event.wishAtMs === null ? {} : { primary: node, orderedAtMs: event.wishAtMs }),
+    ...(event.wishAtMs === null
+      ? {}
+      : { primary: node, orderedAtMs: event.wishAtMs, orderOpen: false }),
   };
 }
 
@@ -138,8 +150,8 @@ function byHolder(
     case "declined":
       if (claim.phase !== "granted") return refuse("already");
       // An order that came since the wish stands; only our own change is taken back.
-      return record.primary === claim.node
-        ? { ...record, claim: null, primary: event.primary, orderedAtMs: event.orderedAtMs }
+      return record.primary === claim.node && claim.before !== null
+        ? { ...record, claim: null, ...claim.before }
         : { ...record, claim: null };
     default:
       return unreachable(event);
@@ -259,7 +271,6 @@ function deletionAdvanced(record: DatasetRecord, op: OpId): DatasetRecord | Refu
   if (record.op !== null) return refuse("op_open");
   if (record.move !== null) return refuse("move_open");
   if (record.residue !== null) return refuse("residue");
-  if (record.superseded.length > 0) return refuse("superseded");
   switch (deletion.reclaim) {
     case "trash":
       return { ...record, deletion: { ...deletion, phase: "trashed" } };
@@ -288,7 +299,7 @@ function claimRecovered(
   return {
     ...record,
     generation: Math.max(record.generation, holder.generation),
-    claim: { ...holder, phase: "taken" },
+    claim: { ...holder, phase: "taken", before: null },
   };
 }
 

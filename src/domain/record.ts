@@ -10,6 +10,8 @@ export type Claim = {
    * cannot be cancelled, only answered by `released`.
    */
   readonly phase: "granted" | "taken" | "releasing";
+  /** What a grant of a wish changed, to be restored when it is declined; null for an order's. */
+  readonly before: { readonly primary: NodeId; readonly orderedAtMs: number } | null;
 };
 
 /** Existence is remembered, not observed: create only from `never` (design 4.7). */
@@ -86,6 +88,8 @@ export type DatasetRecord = {
    * When `primary` was ordered or a wish set it (control clock, ms): orders before younger wishes.
    */
   readonly orderedAtMs: number;
+  /** The order was not served yet: it comes before younger wishes. A served one only rests. */
+  readonly orderOpen: boolean;
   readonly createdAtMs: number;
   readonly deletion: Deletion | null;
   /** Highest generation of all history, whoever named it. Only ever grows. */

@@ -1,6 +1,7 @@
 import type { Condition, ConditionCode } from "../domain/condition.ts";
 import { condition } from "../domain/condition.ts";
-import type { Action, Report } from "./action.ts";
+import type { Report } from "../domain/report.ts";
+import type { Action } from "./action.ts";
 
 /** The answer of a cell. At most one next step; after it the node looks again. */
 export type Decision =

@@ -3,7 +3,7 @@ import { unreachable } from "../../lib/assert.ts";
 import { type DatasetId, type NodeId, parseNodeId } from "../../domain/ids.ts";
 import type { DatasetRecord } from "../../domain/record.ts";
 import type { Batch } from "./group-commit.ts";
-import { parseRecord } from "./record-schema.ts";
+import { parseRecord } from "../../protocol/record-schema.ts";
 import { revisionConflict } from "./store-errors.ts";
 import type { AuditEntry, AuditLimits, Start, StoreContents, StoreWrite } from "./store.ts";
 

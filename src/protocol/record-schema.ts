@@ -1,8 +1,8 @@
 import { type Static, Type } from "typebox";
 import { Compile } from "typebox/compile";
-import { FlockerError, messageOf } from "../../lib/errors.ts";
-import type { BootId, DatasetId, NodeId, OpId, VolumeRef } from "../../domain/ids.ts";
-import type { DatasetRecord } from "../../domain/record.ts";
+import { FlockerError, messageOf } from "../lib/errors.ts";
+import type { BootId, DatasetId, NodeId, OpId, VolumeRef } from "../domain/ids.ts";
+import type { DatasetRecord } from "../domain/record.ts";
 
 const uuidPattern = "^[a-f0-9]{8}(?:-[a-f0-9]{4}){3}-[a-f0-9]{12}$";
 // The brands are minted here: the database holds only what a parser of domain/ids.ts let in.
@@ -38,6 +38,7 @@ export const recordSchema = shape({
   reclaim,
   primary: nodeId,
   orderedAtMs: Type.Number(),
+  orderOpen: Type.Boolean(),
   createdAtMs: Type.Number(),
   deletion: orNull(
     shape({
@@ -53,6 +54,7 @@ export const recordSchema = shape({
       era: bootId,
       generation: count,
       phase: oneOf("granted", "taken", "releasing"),
+      before: orNull(shape({ primary: nodeId, orderedAtMs: Type.Number() })),
     }),
   ),
   volume: Type.Union([

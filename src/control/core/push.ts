@@ -1,0 +1,119 @@
+import type { DatasetId, NodeId } from "../../domain/ids.ts";
+import { type DatasetRecord, nameOf } from "../../domain/record.ts";
+import { namesDigest, recordsDigest } from "../../protocol/digest.ts";
+import type { NameEntry, RecordEntry } from "../../protocol/agent-messages.ts";
+import type { CoreState } from "./core-state.ts";
+import type { Session } from "./state.ts";
+
+const anonymousName = /^[0-9a-f]{64}$/;
+
+/** Tells every live session that a record concerns, or concerned; nothing when nothing changed. */
+export function pushRecord(state: CoreState, record: DatasetRecord, wantedBy: NodeId | null): void {
+  for (const node of [...state.currentOf.keys()].sort()) {
+    const session = state.sessionOf(node);
+    if (session === null) continue;
+    const version = `${record.revision}:${wantedBy ?? ""}`;
+    const had = session.sent.get(record.datasetId);
+    if (!state.concerns(record, node)) {
+      if (had === undefined) continue;
+      session.sent.delete(record.datasetId);
+      sendRecords(state, session, { all: false, entries: [], removed: [record.datasetId] });
+    } else if (had !== version) {
+      session.sent.set(record.datasetId, version);
+      sendRecords(state, session, { all: false, entries: [{ record, wantedBy }], removed: [] });
+    }
+  }
+}
+
+/** After a hello: the whole part of this node, unless its digest says that it has it. */
+export function pushAllRecords(
+  state: CoreState,
+  session: Session,
+  wantedBy: (record: DatasetRecord) => NodeId | null,
+  digest: string,
+): void {
+  const entries: readonly RecordEntry[] = [...state.records.values()]
+    .filter((record) => state.concerns(record, session.node))
+    .map((record) => ({ record, wantedBy: wantedBy(record) }));
+  session.sent.clear();
+  for (const { record, wantedBy: by } of entries) {
+    session.sent.set(record.datasetId, `${record.revision}:${by ?? ""}`);
+  }
+  // An empty set is sent too: the agent must learn that it was told everything.
+  if (recordsDigest(entries) === digest && entries.length > 0) {
+    sendRecords(state, session, { all: false, entries: [], removed: [] });
+  } else sendRecords(state, session, { all: true, entries, removed: [] });
+}
+
+function sendRecords(
+  state: CoreState,
+  session: Session,
+  part: {
+    readonly all: boolean;
+    readonly entries: readonly RecordEntry[];
+    readonly removed: readonly DatasetId[];
+  },
+): void {
+  state.send(session.connection, { kind: "records", revision: state.revision, ...part });
+}
+
+/** Names that a node is told: all, but an anonymous volume only where it lives. */
+function namesFor(state: CoreState, node: NodeId): ReadonlyMap<string, DatasetId> {
+  return new Map(
+    [...state.names].filter(([name, id]) => {
+      if (!anonymousName.test(name)) return true;
+      const record = state.records.get(id);
+      return record !== undefined && state.concerns(record, node);
+    }),
+  );
+}
+
+export function pushAllNames(state: CoreState, session: Session, digest: string): void {
+  const names = namesFor(state, session.node);
+  session.sentNames.clear();
+  for (const [name, id] of names) session.sentNames.set(name, id);
+  const entries: readonly NameEntry[] = [...names].map(([name, datasetId]) => ({
+    name,
+    datasetId,
+  }));
+  const same = namesDigest(entries) === digest;
+  state.send(session.connection, {
+    kind: "names",
+    revision: state.revision,
+    all: !same,
+    entries: same ? [] : entries,
+    removed: [],
+  });
+}
+
+/** Sends the change of one name to every session; the sessions that must store it. */
+export function pushName(state: CoreState, record: DatasetRecord): readonly Session[] {
+  const name = nameOf(record);
+  if (name === null) return [];
+  const told: Session[] = [];
+  for (const node of [...state.currentOf.keys()].sort()) {
+    const session = state.sessionOf(node);
+    if (session === null) continue;
+    const wanted = namesOne(state, name, node);
+    const had = session.sentNames.get(name) ?? null;
+    if (wanted === had) continue;
+    if (wanted === null) session.sentNames.delete(name);
+    else session.sentNames.set(name, wanted);
+    state.send(session.connection, {
+      kind: "names",
+      revision: state.revision,
+      all: false,
+      entries: wanted === null ? [] : [{ name, datasetId: wanted }],
+      removed: wanted === null ? [name] : [],
+    });
+    told.push(session);
+  }
+  return told;
+}
+
+function namesOne(state: CoreState, name: string, node: NodeId): DatasetId | null {
+  const id = state.names.get(name);
+  const record = id === undefined ? undefined : state.records.get(id);
+  if (id === undefined || record === undefined) return null;
+  return !anonymousName.test(name) || state.concerns(record, node) ? id : null;
+}

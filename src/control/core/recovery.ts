@@ -1,0 +1,116 @@
+import { newRecord } from "../../domain/new-record.ts";
+import { type DatasetRecord, nameOf } from "../../domain/record.ts";
+import type { Hello, Holding } from "../../protocol/agent-messages.ts";
+import type { CoreState } from "./core-state.ts";
+import type { Session } from "./state.ts";
+
+/** Tells every session of a change of mode. */
+export function modeChanged(state: CoreState): void {
+  for (const session of state.sessions.values()) {
+    state.send(session.connection, {
+      kind: "mode",
+      mode: state.mode,
+      condition: session.condition,
+    });
+  }
+}
+
+/**
+ * During `flocker control recover`: what an agent holds is more than the store remembers. Raises
+ * generations above all that were seen, restores claims that are mounted, and reserves names of
+ * records that are lost. Grants begin when every registered node was heard (design 4.3).
+ */
+export function collectHoldings(state: CoreState, session: Session, message: Hello): void {
+  if (state.mode.kind !== "recovering") return;
+  for (const node of message.nodes) {
+    // On an empty store the agents are the only registry of nodes.
+    if (!state.nodes.has(node)) state.unheard.add(node);
+  }
+  for (const holding of message.holdings) collectOne(state, session, holding);
+  const held = new Set(
+    message.holdings.filter(({ mounted }) => mounted).map(({ datasetId }) => datasetId),
+  );
+  for (const record of state.records.values()) {
+    if (record.claim?.node !== session.node || held.has(record.datasetId)) continue;
+    state.apply(record.datasetId, { kind: "claim_forgotten", node: session.node });
+  }
+  state.unheard.delete(session.node);
+  endWhenHeard(state);
+}
+
+function collectOne(state: CoreState, session: Session, holding: Holding): void {
+  const { datasetId, generation } = holding;
+  if (!state.records.has(datasetId)) {
+    state.save(lostRecord(state, session, holding), null);
+    state.log("warn", "record.recovered", { datasetId, name: holding.name, whole: false });
+  }
+  const known = state.records.get(datasetId);
+  if (known?.lost === true && holding.record !== null) restore(state, known, holding.record);
+  state.apply(datasetId, { kind: "generation_raised", generation });
+  if (!holding.mounted) return;
+  const claim = state.records.get(datasetId)?.claim ?? null;
+  if (claim !== null && claim.node !== session.node) {
+    // The store believed in another holder; if that one holds it too, its own hello says so.
+    state.apply(datasetId, { kind: "claim_forgotten", node: claim.node });
+  }
+  const holder = { node: session.node, era: session.era, generation };
+  state.apply(datasetId, { kind: "claim_recovered", holder });
+}
+
+/** The agent's last whole record replaces one that is lost: it was sent by a former store. */
+function restore(state: CoreState, lost: DatasetRecord, last: DatasetRecord): void {
+  state.save({ ...last, claim: null, op: null, move: null }, lost.revision);
+}
+
+function lostRecord(state: CoreState, session: Session, holding: Holding): DatasetRecord {
+  const name = freeName(state, holding.name);
+  return {
+    ...newRecord({
+      datasetId: holding.datasetId,
+      metadata: name === null ? {} : { name },
+      maximumSizeBytes: null,
+      sizeBytes: 0,
+      notice: null,
+      pool: "default",
+      poolKind: "attachable",
+      fileSystem: "ext4",
+      reclaim: "retain",
+      primary: session.node,
+      atMs: state.startedAtMs,
+      lineage: state.newOp(),
+    }),
+    lost: true,
+    orderOpen: false,
+  };
+}
+
+function freeName(state: CoreState, name: string | null): string | null {
+  return name !== null && state.names.has(name) ? null : name;
+}
+
+/** Ends recovery once nobody is waited for; called again when a node is declared dead. */
+export function endWhenHeard(state: CoreState): void {
+  if (state.mode.kind !== "recovering") return;
+  if (state.unheard.size > 0 || state.nodes.size === 0) {
+    const names = [...state.unheard].sort().join(", ");
+    state.mode = {
+      kind: "recovering",
+      message:
+        `Recovery waits for the nodes ${names} to report; if one is gone for good: ` +
+        "flockerctl node declare-dead <node>",
+    };
+    return;
+  }
+  state.mode = { kind: "normal" };
+  state.writeRecovered();
+  state.log("info", "store.recovered", { datasets: state.records.size });
+  modeChanged(state);
+}
+
+/** The sentence that a lost record shows. */
+export function lostText(record: DatasetRecord): string {
+  return (
+    `The record of ${nameOf(record) ?? record.datasetId} was lost with the store; only its id and ` +
+    "name are known. Its data was not touched; restore a newer backup of the store."
+  );
+}

@@ -1,0 +1,29 @@
+import type { NameEntry, RecordEntry } from "./agent-messages.ts";
+
+/** FNV-1a, twice with different offsets: 64 bits are ample to notice a difference of lists. */
+function hash(texts: readonly string[]): string {
+  let low = 0x811c9dc5;
+  let high = 0xcbf29ce4;
+  for (const text of texts) {
+    for (let index = 0; index < text.length; index += 1) {
+      const code = text.charCodeAt(index);
+      low = Math.imul(low ^ code, 0x01000193);
+      high = Math.imul(high ^ (code + 0x5bd1), 0x01000193);
+    }
+    low = Math.imul(low ^ 0xff, 0x01000193);
+    high = Math.imul(high ^ 0xfe, 0x01000193);
+  }
+  return [low, high].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
+}
+
+/** Equal digests on both ends mean that nothing need be sent (design 5). */
+export function recordsDigest(entries: Iterable<RecordEntry>): string {
+  const texts = [...entries].map(
+    ({ record, wantedBy }) => `${record.datasetId}:${record.revision}:${wantedBy ?? ""}`,
+  );
+  return hash(texts.sort());
+}
+
+export function namesDigest(entries: Iterable<NameEntry>): string {
+  return hash([...entries].map(({ name, datasetId }) => `${datasetId}:${name}`).sort());
+}
