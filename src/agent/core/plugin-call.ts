@@ -1,0 +1,36 @@
+import type { CreateOptions } from "../../protocol/agent-messages.ts";
+
+/** A call of the engine, parsed (volume plugin API; an empty body is refused before this). */
+export type PluginCall =
+  | { readonly kind: "create"; readonly name: string; readonly options: CreateOptions }
+  | { readonly kind: "remove"; readonly name: string }
+  | { readonly kind: "mount"; readonly name: string; readonly id: string }
+  | { readonly kind: "unmount"; readonly name: string; readonly id: string }
+  | { readonly kind: "path"; readonly name: string }
+  | { readonly kind: "get"; readonly name: string }
+  | { readonly kind: "list" };
+
+export type VolumeStatus = Readonly<Record<string, string | number | boolean | null>>;
+
+export type PluginVolume = {
+  readonly name: string;
+  /** Empty when it is not shown on this node. */
+  readonly mountpoint: string;
+  readonly status: VolumeStatus;
+};
+
+export type PluginAnswer =
+  | { readonly kind: "ok" }
+  | { readonly kind: "mountpoint"; readonly mountpoint: string }
+  | { readonly kind: "volume"; readonly volume: PluginVolume }
+  | { readonly kind: "volumes"; readonly volumes: readonly PluginVolume[] }
+  /** Becomes `{"Err": message}` with status 200. */
+  | { readonly kind: "error"; readonly message: string };
+
+/** Deadlines of the agent's own, below the engine's 120 s and 60 s (design 7). */
+export const pluginDeadlinesMs = {
+  create: 50_000,
+  remove: 50_000,
+  mount: 110_000,
+  lookup: 2_000,
+} as const;
