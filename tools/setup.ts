@@ -30,7 +30,8 @@ const packageOf: Readonly<Record<string, string>> = {
   docker: "docker.io",
 };
 
-const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** Where Debian has its programs; not everybody has all of these on PATH. */
+export const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** Says what is missing on this machine in one line, and throws nothing: it ends the process. */
 export function checkMachine(): void {
