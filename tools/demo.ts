@@ -6,7 +6,7 @@ import { Bed } from "./testbed/bed.ts";
 import { enterCommand } from "./testbed/host.ts";
 import { buildImage } from "./testbed/image.ts";
 
-const usage = `Two hosts on this machine, each with a Docker Engine of its own, and a volume that follows its container.
+const usage = `Two hosts on this machine, each with its own Docker Engine, and a volume that follows.
 
   ./demo                               show it, then remove everything
   ./demo --keep                        show it, and leave the hosts up
@@ -20,7 +20,7 @@ const usage = `Two hosts on this machine, each with a Docker Engine of its own, 
   ./demo boot HOST                     power on again
   ./demo pause|resume HOST             stop all processes of a host, let them go on
   ./demo clone HOST                    copy a host, its disk and certificates included
-  ./demo partition|heal [-1] A B       cut or mend the network between two hosts (-1: from A to B only)
+  ./demo partition|heal [-1] A B       cut or mend their network (-1: only from A to B)
 `;
 
 class UsageError extends Error {}

@@ -43,8 +43,8 @@ export type BedOptions = {
 };
 
 /**
- * Several hosts on this machine: namespaces with a disk, a network and a Docker Engine of their own.
- * One lock makes the verbs that change hosts wait for each other.
+ * Several hosts on this machine: namespaces with a disk, a network and a Docker Engine of their
+ * own. One lock makes the verbs that change hosts wait for each other.
  */
 export class Bed {
   readonly paths: BedPaths;
@@ -271,7 +271,9 @@ async function killHosts(paths: BedPaths): Promise<void> {
   }
 }
 
-/** Waits for all, also when one fails: nothing is to go on behind the back of the one who cleans up. */
+/**
+ * Waits for all, also when one fails: nothing is to go on behind the back of the one who cleans up.
+ */
 async function all(work: readonly Promise<void>[]): Promise<void> {
   const failed = (await Promise.allSettled(work)).filter((one) => one.status === "rejected");
   if (failed[0] !== undefined) throw failed[0].reason;

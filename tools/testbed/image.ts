@@ -46,8 +46,8 @@ export function imageTar(bed: BedPaths): string {
 }
 
 /**
- * Makes the image from Debian packages of the release that this machine has, once: they are unpacked,
- * not installed, and what only an installation needs is left out.
+ * Makes the image from Debian packages of the release that this machine has, once: they are
+ * unpacked, not installed, and what only an installation needs is left out.
  */
 export async function buildImage(bed: BedPaths): Promise<void> {
   using _lock = lock(join(bed.cache, "image.lock"));
@@ -72,7 +72,9 @@ export async function buildImage(bed: BedPaths): Promise<void> {
   rmSync(work, { recursive: true });
 }
 
-/** The files of the packages and of all that they depend on, whatever this machine has installed. */
+/**
+ * The files of the packages and of all that they depend on, whatever this machine has installed.
+ */
 async function download(work: string): Promise<readonly string[]> {
   const archives = join(work, "packages");
   mkdirSync(join(archives, "partial"), { recursive: true });

@@ -20,13 +20,15 @@ import { until } from "./linux/until.ts";
 
 /**
  * Power loss. Killing the init alone would let the kernel write out what it has in memory, so all
- * file systems of the host and of its volumes are shut down before (FS_IOC_SHUTDOWN without a flush of the log),
- * and what its volumes' files held at that moment is put back when the kernel has let go of them.
+ * file systems of the host and of its volumes are shut down before (FS_IOC_SHUTDOWN without a flush
+ * of the log), and what its volumes' files held at that moment is put back when the kernel has let
+ * go of them.
  */
 export async function crash(bed: BedPaths, host: string): Promise<void> {
   const init = initOf(bed, hostNamed(bed, host).name);
   if (init === null) throw new Error(`${host} is powered off already; ./demo boot ${host}`);
-  // In one instant for all its processes. One that hangs in the kernel cannot be stopped, and need not.
+  // In one instant for all its processes. One that hangs in the kernel cannot be stopped, and need
+  // not.
   await freeze(bed.id, host, true).catch(() => {});
   const before = await hostLoops(bed, host);
   const images = await freezeImages(bed, before);
@@ -129,8 +131,9 @@ export function sanDirectory(bed: BedPaths): string {
 }
 
 /**
- * What the SAN has of the volumes that this host alone has attached, at this moment. The kernel writes a
- * block device's dirty pages when it is closed, which a host without power would not have done.
+ * What the SAN has of the volumes that this host alone has attached, at this moment. The kernel
+ * writes a block device's dirty pages when it is closed, which a host without power would not have
+ * done.
  */
 async function freezeImages(
   bed: BedPaths,
@@ -166,8 +169,8 @@ async function freezeImages(
 }
 
 /**
- * Loop devices that a dead host has left: no process has them mounted or open. A living host may just
- * be between attaching and opening one, so they must stay unused for a while.
+ * Loop devices that a dead host has left: no process has them mounted or open. A living host may
+ * just be between attaching and opening one, so they must stay unused for a while.
  */
 async function detachUnused(bed: BedPaths): Promise<void> {
   const looks = 4;

@@ -1,5 +1,5 @@
-// Runs in each host, below its init: starts the host's services, and again what was killed. One JSON
-// object a line on a socket asks it to start, stop or name them.
+// Runs in each host, below its init: starts the host's services, and again what was killed. One
+// JSON object a line on a socket asks it to start, stop or name them.
 import { type ChildProcess, spawn } from "node:child_process";
 import {
   closeSync,

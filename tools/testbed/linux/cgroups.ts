@@ -48,7 +48,9 @@ export function members(bedId: string, host: string): readonly number[] {
   });
 }
 
-/** Stops every process of a host, or lets them go on; resolves when the kernel says that it is so. */
+/**
+ * Stops every process of a host, or lets them go on; resolves when the kernel says that it is so.
+ */
 export async function freeze(bedId: string, host: string, frozen: boolean): Promise<void> {
   const cgroup = hostCgroup(bedId, host);
   if (!existsSync(cgroup)) return;

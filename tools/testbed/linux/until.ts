@@ -2,7 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /**
  * Asks `probe` again and again until it answers something other than false, null or undefined, and
- * returns that. After `deadlineMs` it throws, with `what` and the last error of `probe` in the text.
+ * returns that. After `deadlineMs` it throws, with `what` and the last error of `probe` in the
+ * text.
  */
 export async function until<T>(
   what: string,
