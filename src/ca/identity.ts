@@ -1,16 +1,16 @@
 import type { X509Certificate } from "node:crypto";
+import { type NodeId, parseNodeId } from "../domain/ids.ts";
 import { unreachable } from "../lib/assert.ts";
+import { hasCode } from "../lib/errors.ts";
 
 /** Who a certificate speaks for; `refused` says why it speaks for nobody. */
 export type PeerIdentity =
   | { readonly kind: "user"; readonly name: string }
-  | { readonly kind: "node"; readonly nodeId: string }
+  | { readonly kind: "node"; readonly nodeId: NodeId }
   | { readonly kind: "control" }
   | { readonly kind: "refused"; readonly reason: string };
 
 export type Role = "user" | "node" | "control";
-
-const uuid4 = /^[a-f0-9]{8}-[a-f0-9]{4}-4[a-f0-9]{3}-[89ab][a-f0-9]{3}-[a-f0-9]{12}$/;
 
 /** The common name of the control service's certificate, and the name that clients verify. */
 export const controlServiceName = "control-service";
@@ -29,9 +29,12 @@ export function peerIdentity(certificate: X509Certificate): PeerIdentity {
 }
 
 function nodeIdentity(text: string): PeerIdentity {
-  const nodeId = text.toLowerCase();
-  if (uuid4.test(nodeId)) return { kind: "node", nodeId };
-  return { kind: "refused", reason: `its node id ${JSON.stringify(text)} is no UUID version 4` };
+  try {
+    return { kind: "node", nodeId: parseNodeId(text) };
+  } catch (error) {
+    if (!hasCode(error, "INVALID_ARGUMENT")) throw error;
+    return { kind: "refused", reason: `its node id ${JSON.stringify(text)} is no UUID version 4` };
+  }
 }
 
 /** One line for messages: what kind of certificate it is and whose. */

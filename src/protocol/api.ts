@@ -4,20 +4,20 @@
  *
  * | request | body | answer |
  * |---|---|---|
- * | `GET /v1/version` |                        | `versionAnswer`       |
- * | `GET /v1/configuration/datasets` |                        | `[configuredDataset]` |
- * | `POST /v1/configuration/datasets` | `configureDataset`     | `configuredDataset`   |
- * | `POST /v1/configuration/datasets/<id>` | `moveDataset`          | `configuredDataset`   |
- * | `DELETE /v1/configuration/datasets/<id>[?purge=true]` | | `configuredDataset`   |
- * | `GET /v1/state/datasets` |                        | `[observedDataset]`   |
- * | `GET /v1/state/nodes` |                        | `[observedNode]`      |
- * | `GET /v1/state/nodes/by_era/<era>` |                        | `nodeOfEra`           |
- * | `GET /v1/datasets?limit=&after=` |                        | `datasetPage`         |
- * | `POST /v1/datasets` | `createDataset`        | `datasetView`         |
- * | `GET /v1/datasets/<id>` |                        | `datasetView`         |
- * | `GET /v1/nodes` |                        | `nodeList`            |
- * | `POST /v1/nodes/<id>/declare-dead` | `declareDead`          | `declaredDead`        |
- * | `POST /v1/nodes/<id>/remove`, `…/replace` | none                   | `nodeView`            |
+ * | `GET /v1/version` | | `versionAnswer` |
+ * | `GET /v1/configuration/datasets` | | `configuredDatasets` |
+ * | `POST /v1/configuration/datasets` | `configureDataset` | `configuredDataset` |
+ * | `POST /v1/configuration/datasets/<id>` | `moveDataset` | `configuredDataset` |
+ * | `DELETE /v1/configuration/datasets/<id>[?purge=true]` | | `configuredDataset` |
+ * | `GET /v1/state/datasets` | | `observedDatasets` |
+ * | `GET /v1/state/nodes` | | `observedNodes` |
+ * | `GET /v1/state/nodes/by_era/<era>` | | `nodeOfEra` |
+ * | `GET /v1/datasets?limit=&after=` | | `datasetPage` |
+ * | `POST /v1/datasets` | `createDataset` | `datasetView` |
+ * | `GET /v1/datasets/<id>` | | `datasetView` |
+ * | `GET /v1/nodes` | | `nodeList` |
+ * | `POST /v1/nodes/<id>/declare-dead` | `declareDead` | `declaredDead` |
+ * | `POST /v1/nodes/<id>/remove`, `…/replace` | none | `nodeView` |
  *
  * Any failure is answered with `errorBody`.
  */
@@ -42,6 +42,7 @@ export const configuredDataset = Type.Object({
   maximum_size: Type.Optional(Type.Integer()),
 });
 export type ConfiguredDataset = Static<typeof configuredDataset>;
+export const configuredDatasets = Type.Array(configuredDataset);
 
 export const configureDataset = Type.Object(
   {
@@ -69,9 +70,11 @@ export const observedDataset = Type.Object({
   maximum_size: Type.Optional(Type.Integer()),
 });
 export type ObservedDataset = Static<typeof observedDataset>;
+export const observedDatasets = Type.Array(observedDataset);
 
 export const observedNode = Type.Object({ host: Type.String(), uuid });
 export type ObservedNode = Static<typeof observedNode>;
+export const observedNodes = Type.Array(observedNode);
 
 export const nodeOfEra = Type.Object({ uuid });
 export type NodeOfEra = Static<typeof nodeOfEra>;

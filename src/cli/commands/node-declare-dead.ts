@@ -1,0 +1,47 @@
+import type { DatasetView } from "../../protocol/api.ts";
+import { type CliContext, command, nonEmpty } from "../command.ts";
+import { selectNode } from "../select.ts";
+
+export const nodeDeclareDead = command({
+  name: "node declare-dead",
+  summary: "Say that a node will never use its datasets again, so that others may",
+  details: [
+    "Only do this to a machine that is off or cut from its storage: if it still writes, the whole " +
+      "volume may be destroyed. What it wrote without syncing is lost. The datasets that it has " +
+      "are shown first; the word of a person is recorded.",
+    "Refused while the node answers, unless --force is given.",
+  ],
+  examples: [
+    "flockerctl node declare-dead 1acbab49",
+    "flockerctl node declare-dead 1acbab49 --yes",
+  ],
+  args: {
+    node: { kind: "positional", help: "Beginning of its id, or its host", parse: nonEmpty },
+    yes: { kind: "flag", help: "Do not ask" },
+    force: { kind: "flag", help: "Although the node answers" },
+  },
+  async run({ node: prefix, yes, force }, { output, connect, confirm }: CliContext) {
+    const client = await connect();
+    const [{ nodes }, { datasets }] = await Promise.all([
+      client.listNodes(),
+      client.listAllDatasets(),
+    ]);
+    const { uuid, host } = selectNode(nodes, prefix);
+    const held = datasets.filter(({ claim, node }) => claim?.node === uuid || node === uuid);
+    output.talk(`Node ${uuid} (${host}) holds ${held.length} datasets.`);
+    for (const dataset of held) output.talk(loss(dataset));
+    output.talk("If it still runs and writes, these volumes may be destroyed as a whole.");
+    await confirm(`Type ${host} to declare it dead: `, host, yes);
+    const answer = await client.declareDead(uuid, force ? { force } : {});
+    output.answer(
+      answer,
+      () => `declared ${uuid} dead: ${answer.overridden.length} claims ended.\n`,
+    );
+  },
+});
+
+function loss({ dataset_id: id, name, users, claim }: DatasetView): string {
+  const generation = claim === null ? "" : `, claim ${claim.generation}`;
+  const used = users.length === 0 ? "not in use" : `used by ${users.length}`;
+  return `  ${id} ${name ?? "(no name)"} (${used}${generation}): what was not synced is lost`;
+}
