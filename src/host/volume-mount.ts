@@ -1,0 +1,160 @@
+import { mkdir, rmdir, writeFile } from "node:fs/promises";
+import type { Call } from "../backends/attachable.ts";
+import type { DatasetId } from "../domain/ids.ts";
+import type { FileSystem } from "../domain/record.ts";
+import type { Device, Identity } from "../domain/volume.ts";
+import { FlockerError, hasCode, messageOf } from "../lib/errors.ts";
+import { exec } from "../lib/exec.ts";
+import {
+  childOptions,
+  type HostPaths,
+  notePath,
+  sameDevice,
+  unmount,
+  volumePath,
+} from "./host-paths.ts";
+import { decodeBlock, encodeSlot, identityFile } from "./identity-block.ts";
+import { mountAt, readMountinfo } from "./mountinfo.ts";
+import { look } from "./volume-look.ts";
+
+const mountOptions: Readonly<Record<FileSystem, string>> = {
+  ext4: "rw,errors=remount-ro",
+  xfs: "rw",
+};
+
+/** See `Host.mountVolume`. A volume that is mounted from this very device is only verified. */
+export async function mountVolume(
+  paths: HostPaths,
+  device: Device,
+  target: { readonly identity: Identity; readonly fileSystem: FileSystem },
+  call: Call,
+): Promise<void> {
+  const { identity, fileSystem } = target;
+  const { deviceNumber } = await sameDevice(device);
+  const where = volumePath(paths, identity.datasetId);
+  await mkdir(where, { recursive: true, mode: 0o700 });
+  const before = mountAt(await readMountinfo(), where);
+  if (before !== null && before.deviceNumber !== deviceNumber) {
+    throw new FlockerError("VOLUME_BUSY", `${where} has another device mounted.`);
+  }
+  if (before !== null) return verifyAndStamp(paths, device, identity, call);
+
+  const content = await look(paths, device, { ...identity, fileSystem }, call);
+  if (content.kind !== "ours") {
+    const detail = content.kind === "foreign" ? content.detail : `it is ${content.kind}`;
+    throw rejected("IDENTITY_MISMATCH", `Device ${device.path}: ${detail}.`);
+  }
+  compare(content.identity, identity);
+  await using undo = new AsyncDisposableStack();
+  // Not under the caller's signal: nothing stays mounted that was not verified.
+  undo.defer(() => unmount(where, { ...call, signal: new AbortController().signal }));
+  await exec(
+    "mount",
+    ["-t", fileSystem, "-o", mountOptions[fileSystem], "--", device.path, where],
+    childOptions(call),
+  );
+  await verifyAndStamp(paths, device, identity, call);
+  undo.move();
+}
+
+/** Through the mount: is it this device and identity; then the claim's generation is written. */
+async function verifyAndStamp(
+  paths: HostPaths,
+  device: Device,
+  identity: Identity,
+  call: Call,
+): Promise<void> {
+  const { deviceNumber } = await sameDevice(device);
+  const where = volumePath(paths, identity.datasetId);
+  const mount = mountAt(await readMountinfo(), where);
+  if (mount?.deviceNumber !== deviceNumber || mount.root !== "/") {
+    throw rejected("IDENTITY_MISMATCH", `${where} does not show ${device.path}.`);
+  }
+  const file = `${where}/${identityFile}`;
+  const { stdout } = await exec("base64", ["-w", "0", "--", file], childOptions(call));
+  const block = decodeBlock(Buffer.from(stdout, "base64"));
+  if (block.kind !== "valid") {
+    throw rejected("IDENTITY_MISMATCH", `The identity block on ${device.path} is ${block.kind}.`);
+  }
+  compare(block.identity, identity);
+  await mkdir(`${paths.runDir}/devices`, { recursive: true, mode: 0o700 });
+  const note = `${device.path}\n${device.diskSequence}\n`;
+  await writeFile(notePath(paths, identity.datasetId), note);
+  if (block.identity.generation === identity.generation) return;
+  await exec(
+    "dd",
+    [
+      `of=${file}`,
+      `seek=${block.next.slot}`,
+      "bs=4096",
+      "count=1",
+      "iflag=fullblock",
+      "oflag=nofollow",
+      "conv=notrunc,nocreat,fsync", // dd fails when the fsync does.
+      "status=none",
+    ],
+    {
+      ...childOptions(call),
+      input: encodeSlot({ counter: block.next.counter, identity }),
+    },
+  );
+}
+
+/** Ids equal and marker not above the claim, or nothing is mounted (design 4.8). */
+function compare(found: Identity, claimed: Identity): void {
+  if (found.clusterId !== claimed.clusterId || found.datasetId !== claimed.datasetId) {
+    throw rejected(
+      "IDENTITY_MISMATCH",
+      `The volume of dataset ${claimed.datasetId} bears the identity of dataset ` +
+        `${found.datasetId} of cluster ${found.clusterId}. Nothing was mounted.`,
+    );
+  }
+  if (found.lineage !== claimed.lineage) {
+    throw rejected(
+      "IDENTITY_MISMATCH",
+      `The volume of dataset ${claimed.datasetId} descends from mkfs ${found.lineage}, its record ` +
+        `from ${claimed.lineage}. Nothing was mounted.`,
+    );
+  }
+  if (found.generation > claimed.generation) {
+    throw rejected(
+      "STALE_CLAIM",
+      `The volume of dataset ${claimed.datasetId} was used under generation ${found.generation}, ` +
+        `newer than this node's claim (${claimed.generation}). Nothing was mounted.`,
+    );
+  }
+}
+
+function rejected(condition: "IDENTITY_MISMATCH" | "STALE_CLAIM", message: string): FlockerError {
+  return new FlockerError("BACKEND_REJECTED", message, { details: { condition } });
+}
+
+/** See `Host.unmountVolume`. */
+export async function unmountVolume(
+  paths: HostPaths,
+  datasetId: DatasetId,
+  call: Call,
+): Promise<void> {
+  const where = volumePath(paths, datasetId);
+  if (mountAt(await readMountinfo(), where) !== null) {
+    await flush(where, call);
+    await unmount(where, call);
+  }
+  await rmdir(where).catch(ignoreMissing);
+}
+
+/**
+ * umount(2) says nothing of writes that fail; syncfs(2) does. There is no better moment to know.
+ */
+async function flush(where: string, call: Call): Promise<void> {
+  try {
+    await exec("sync", ["-f", where], childOptions(call));
+  } catch (error) {
+    if (!hasCode(error, "COMMAND_FAILED")) throw error;
+    call.log.error("volume.flush_failed", { path: where, err: messageOf(error) });
+  }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+}
