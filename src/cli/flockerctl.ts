@@ -68,7 +68,12 @@ export function flockerctlContext(
         import("../ca/tls.ts"),
       ]);
       const tls = clientTls(await loadTls(files, "user"), "TLSv1.2");
-      const client = createApiClient({ host, port, tls });
+      const client = createApiClient({
+        host,
+        port,
+        tls,
+        onWaiting: () => output.talk(`Waiting for the control service at ${host}:${port} …`),
+      });
       opened(client);
       return client;
     },

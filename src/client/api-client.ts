@@ -25,6 +25,8 @@ export type ApiClientOptions = Endpoint & {
   readonly deadlineMs?: number;
   /** Aborts what is under way; later calls reject at once. */
   readonly signal?: AbortSignal | undefined;
+  /** Called for each request that has taken two seconds so far. */
+  readonly onWaiting?: (() => void) | undefined;
 };
 
 /**
@@ -65,12 +67,14 @@ const pagesMax = 10_000;
 
 /** Connects on the first call, and again when the connection was lost. */
 export function createApiClient(options: ApiClientOptions): ApiClient {
-  const { host, port, signal, deadlineMs = deadlineMsDefault } = options;
+  const { host, port, deadlineMs = deadlineMsDefault } = options;
   const agent = new Agent({ ...options.tls, keepAlive: true, maxSockets: 4 });
   const endpoint = { host, port };
 
   const ask: Ask = async (kind, method, path, body) => {
-    const answer = await exchange({ endpoint, agent, method, path, body, deadlineMs, signal });
+    const { signal, onWaiting } = options;
+    const wanted = { endpoint, agent, method, path, body, deadlineMs, signal, onWaiting };
+    const answer = await exchange(wanted);
     const { checkedAnswer } = await import("./checked-answer.ts");
     return checkedAnswer(kind, answer, endpoint);
   };

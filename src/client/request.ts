@@ -15,7 +15,11 @@ export type Exchange = {
   readonly body?: object | undefined;
   readonly deadlineMs: number;
   readonly signal?: AbortSignal | undefined;
+  readonly onWaiting?: (() => void) | undefined;
 };
+
+/** Longer than this and a person wants to know what is waited for. */
+const waitingAfterMs = 2_000;
 
 /** No list of a cluster's datasets comes near this; something else would be answering. */
 const answerBytesMax = 256 << 20;
@@ -25,7 +29,7 @@ const answerBytesMax = 256 << 20;
  * `CERTIFICATE_INVALID`, `DEADLINE_EXCEEDED` or `PROTOCOL_ERROR`, in words that name the endpoint.
  */
 export function exchange(call: Exchange): Promise<Answer> {
-  const { endpoint, agent, method, path, body, deadlineMs, signal } = call;
+  const { endpoint, agent, method, path, body, deadlineMs, signal, onWaiting } = call;
   return new Promise((resolve, reject) => {
     const text = body === undefined ? undefined : JSON.stringify(body);
     const headers = text === undefined ? {} : { "Content-Type": "application/json" };
@@ -45,7 +49,11 @@ export function exchange(call: Exchange): Promise<Answer> {
       );
     }, deadlineMs);
     outgoing.on("error", (error) => reject(translated(error, endpoint, signal)));
-    outgoing.on("close", () => clearTimeout(timer));
+    const waiting = setTimeout(() => onWaiting?.(), waitingAfterMs);
+    outgoing.on("close", () => {
+      clearTimeout(timer);
+      clearTimeout(waiting);
+    });
     outgoing.end(text);
   });
 }
