@@ -1,0 +1,90 @@
+import { unreachable } from "../../lib/assert.ts";
+import { AgentState, type AgentOptions } from "./agent-state.ts";
+import { executed, kick, observed, report } from "./dataset-loop.ts";
+import type { AgentEffect, AgentEvent } from "./effects.ts";
+import { connected, disconnected, received } from "./link.ts";
+import { answerMount, considerRelease, expireMounts, reconcileUsers } from "./mounts.ts";
+import { abandoned, called, expireRequests } from "./plugin.ts";
+
+/**
+ * The agent without its surroundings: `(state, event, nowMs) → effects`. Deterministic, no clock,
+ * no I/O. `nowMs` counts from any origin and never goes back. Effects are performed in order;
+ * answers of a plugin call that depends on a file leave only after `persisted`.
+ */
+export class AgentCore {
+  readonly state: AgentState;
+
+  constructor(options: AgentOptions) {
+    this.state = new AgentState(options);
+  }
+
+  step(event: AgentEvent, nowMs: number): readonly AgentEffect[] {
+    const { state } = this;
+    this.#dispatch(event, nowMs);
+    const { effects } = state;
+    state.effects = [];
+    return effects;
+  }
+
+  #dispatch(event: AgentEvent, nowMs: number): void {
+    const { state } = this;
+    switch (event.kind) {
+      case "connected":
+        return connected(state);
+      case "disconnected":
+        return disconnected(state);
+      case "received":
+        return received(state, event.message, nowMs);
+      case "observed":
+        return observed(state, event.datasetId, event.observed, nowMs);
+      case "executed":
+        return executed(state, event.action, event.outcome, nowMs);
+      case "called":
+        return called(state, event.callId, event.call, nowMs);
+      case "abandoned":
+        return abandoned(state, event.callId, nowMs);
+      case "persisted":
+        return this.#persisted(event.token);
+      case "engine":
+        return this.#engine(event.containers, nowMs);
+      case "tick":
+        return this.#tick(nowMs);
+      default:
+        return unreachable(event);
+    }
+  }
+
+  #persisted(token: number): void {
+    const { state } = this;
+    const then = state.afterPersist.get(token);
+    if (then === undefined) return;
+    state.afterPersist.delete(token);
+    if (then.kind === "ack") state.send({ kind: "ack", revision: then.revision });
+    else {
+      const local = state.local(then.datasetId);
+      answerMount(state, local, then);
+      report(state, local);
+    }
+  }
+
+  #engine(
+    containers: Extract<AgentEvent, { readonly kind: "engine" }>["containers"],
+    nowMs: number,
+  ): void {
+    const { state } = this;
+    state.engine = containers === null ? null : { atMs: nowMs, containers };
+    if (containers !== null) state.send({ kind: "containers", containers });
+  }
+
+  #tick(nowMs: number): void {
+    const { state } = this;
+    expireRequests(state, nowMs);
+    for (const local of state.datasets.values()) {
+      expireMounts(state, local, nowMs);
+      reconcileUsers(state, local, nowMs);
+      considerRelease(state, local, nowMs);
+      const due = local.wakeAtMs !== null && nowMs >= local.wakeAtMs;
+      if (due && local.phase === "idle") kick(state, local.datasetId);
+    }
+  }
+}

@@ -1,0 +1,259 @@
+import type { Condition } from "../../domain/condition.ts";
+import type { BootId, ClusterId, DatasetId, NodeId } from "../../domain/ids.ts";
+import type { Pool } from "../../domain/pool.ts";
+import type { decideAttachable } from "../../planner/decide.ts";
+import { type Desired, desiredOf } from "../../planner/desired.ts";
+import type { ObservedAttachable } from "../../planner/observed.ts";
+import type { AgentMessage, Mode, RecordEntry, StorePoint } from "../../protocol/agent-messages.ts";
+import type { AgentEffect, ClusterFile, ContainerSeen, RunFile, User } from "./effects.ts";
+
+/** Spans that the agent's decisions rest on, in ms; the simulator varies them. */
+export type Timings = {
+  /** After the last Unmount the holder keeps the claim, against wishes and orders alike. */
+  readonly lingerMs: number;
+  /** An answered Mount is a user for at least this long, whatever is seen. */
+  readonly userHoldMs: number;
+  /** Two looks without a sign of a user, this far apart, end it. */
+  readonly userMissMs: number;
+  readonly mountMs: number;
+  readonly requestMs: number;
+  readonly lookupMs: number;
+  /** A report that the record does not show yet is said again. */
+  readonly resendMs: number;
+  readonly retryMsMin: number;
+  readonly retryMsMax: number;
+  /** A dataset that is as it should be is looked at again. */
+  readonly idleMs: number;
+  readonly wishAgeMs: number;
+};
+
+export const timings: Timings = {
+  lingerMs: 10_000,
+  userHoldMs: 120_000,
+  userMissMs: 60_000,
+  mountMs: 110_000,
+  requestMs: 50_000,
+  lookupMs: 2_000,
+  resendMs: 2_000,
+  retryMsMin: 500,
+  retryMsMax: 15_000,
+  idleMs: 30_000,
+  wishAgeMs: 30_000,
+};
+
+export type AgentOptions = {
+  readonly node: NodeId;
+  readonly clusterId: ClusterId;
+  readonly fingerprint: string;
+  readonly bootId: BootId;
+  readonly runId: string;
+  readonly instance: string;
+  readonly version: string;
+  readonly address: { readonly host: string; readonly peerPort: number };
+  readonly pools: readonly Pool[];
+  /** deny: an unknown name is denied when nobody can be asked; hold: "maybe" (design 7). */
+  readonly unknownNames: "deny" | "hold";
+  readonly cluster: ClusterFile | null;
+  readonly run: RunFile | null;
+  /** Datasets that are mounted here at the start of this process. */
+  readonly mounted: readonly DatasetId[];
+  readonly nowMs: number;
+  readonly timings?: Timings;
+  readonly decide?: typeof decideAttachable;
+};
+
+export type WaitingMount = {
+  readonly callId: number;
+  readonly id: string;
+  readonly untilMs: number;
+};
+
+/** What the agent keeps of one dataset between its looks. */
+export type Local = {
+  readonly datasetId: DatasetId;
+  phase: "idle" | "observing" | "executing";
+  /** Look again at this instant; null while working or with nothing to do. */
+  wakeAtMs: number | null;
+  /** Something changed while it was worked on. */
+  dirty: boolean;
+  failures: number;
+  observed: ObservedAttachable | null;
+  observedAtMs: number;
+  condition: Condition | null;
+  readonly users: Map<string, User>;
+  waiting: readonly WaitingMount[];
+  lastUnmountAtMs: number | null;
+  /** Generation that was asked to be released: later mounts queue until it is answered. */
+  releaseAsked: number | null;
+  takenSent: number | null;
+  /** Since when this node wishes for it; kept over retries. */
+  wishSinceMs: number | null;
+  wishEndedAtMs: number;
+  /** Until then a request without a definitive answer may still land. */
+  unsettledUntilMs: number;
+  /** The last observation that was sent, as text. */
+  sent: string;
+};
+
+export type Link = {
+  readonly session: number;
+  readonly at: StorePoint;
+  mode: Mode;
+  condition: Condition | null;
+};
+
+/** A plugin call that waits for an answer of the control service. */
+export type PendingRequest = {
+  readonly callId: number;
+  readonly next: "create" | "remove" | "get" | "path" | "mount";
+  readonly name: string;
+  readonly mountId: string;
+  readonly message: Extract<AgentMessage, { readonly kind: "request" }>;
+  readonly untilMs: number;
+};
+
+export type AfterPersist =
+  | { readonly kind: "ack"; readonly revision: number }
+  | {
+      readonly kind: "answer_mount";
+      readonly callId: number;
+      readonly datasetId: DatasetId;
+      readonly userId: string;
+    };
+
+export class AgentState {
+  readonly options: AgentOptions;
+  readonly timings: Timings;
+  readonly records = new Map<DatasetId, RecordEntry>();
+  readonly names = new Map<string, DatasetId>();
+  readonly generations = new Map<DatasetId, number>();
+  readonly nodes = new Set<NodeId>();
+  readonly datasets = new Map<DatasetId, Local>();
+  readonly requests = new Map<number, PendingRequest>();
+  readonly afterPersist = new Map<number, AfterPersist>();
+  seen: StorePoint | null;
+  connected = false;
+  link: Link | null = null;
+  /** Every record that concerns this node is known, from this process' life or from /run. */
+  synced = false;
+  engine: { readonly atMs: number; readonly containers: readonly ContainerSeen[] } | null = null;
+  nextToken = 1;
+  effects: AgentEffect[] = [];
+
+  constructor(options: AgentOptions) {
+    this.options = options;
+    this.timings = options.timings ?? timings;
+    this.seen = options.cluster?.seen ?? null;
+    for (const { name, datasetId } of options.cluster?.names ?? []) this.names.set(name, datasetId);
+    for (const [id, generation] of options.cluster?.generations ?? []) {
+      this.generations.set(id, generation);
+    }
+    for (const entry of options.run?.records ?? []) {
+      this.records.set(entry.record.datasetId, entry);
+      this.local(entry.record.datasetId).wakeAtMs = options.nowMs;
+    }
+    for (const [id, users] of options.run?.users ?? []) {
+      for (const user of users) {
+        const sinceMs = options.nowMs;
+        this.local(id).users.set(user, { id: user, callId: null, sinceMs, missedAtMs: null });
+      }
+    }
+    for (const id of options.mounted) this.local(id).wakeAtMs = options.nowMs;
+  }
+
+  emit(effect: AgentEffect): void {
+    this.effects.push(effect);
+  }
+
+  log(
+    level: "warn" | "info" | "debug",
+    event: string,
+    fields: Readonly<Record<string, unknown>>,
+  ): void {
+    this.effects.push({ kind: "log", level, event, fields });
+  }
+
+  /** Only within a session; what is not sent is said again after the next hello. */
+  send(message: AgentMessage): void {
+    if (this.link !== null) this.effects.push({ kind: "send", message });
+  }
+
+  local(datasetId: DatasetId): Local {
+    const known = this.datasets.get(datasetId);
+    if (known !== undefined) return known;
+    const pool = this.records.get(datasetId)?.record.pool ?? null;
+    const fresh: Local = {
+      datasetId,
+      phase: "idle",
+      wakeAtMs: null,
+      dirty: false,
+      failures: 0,
+      observed: null,
+      observedAtMs: 0,
+      condition: null,
+      users: new Map(),
+      waiting: [],
+      lastUnmountAtMs: null,
+      releaseAsked: null,
+      takenSent: null,
+      wishSinceMs: null,
+      wishEndedAtMs: 0,
+      // A request of an earlier process or boot may still be under way (design 4.4).
+      unsettledUntilMs: this.options.nowMs + this.operationMsMax(pool),
+      sent: "",
+    };
+    this.datasets.set(datasetId, fresh);
+    return fresh;
+  }
+
+  /** The longest of all pools when the dataset's is not known. */
+  operationMsMax(pool: string | null): number {
+    const { pools } = this.options;
+    const fitting = pools.filter(({ name }) => pool === null || name === pool);
+    return Math.max(0, ...fitting.map(({ capabilities }) => capabilities.operationMsMax));
+  }
+
+  desired(datasetId: DatasetId): Desired {
+    const entry = this.records.get(datasetId);
+    if (this.link?.condition?.code === "NODE_WENT_BACK") {
+      return entry === undefined ? { kind: "nothing" } : { kind: "cut", record: entry.record };
+    }
+    if (entry === undefined && !this.synced) return { kind: "unknown" };
+    return desiredOf(entry?.record, this.options.node, this.options.bootId);
+  }
+
+  mountpoint(datasetId: DatasetId): string {
+    return `/flocker/${datasetId}`;
+  }
+
+  shown(local: Local): boolean {
+    return local.observed?.kind === "shown";
+  }
+
+  /** Writes users and records to /run; `then` happens once they are there. */
+  persistRun(then: AfterPersist | null): void {
+    const users = [...this.datasets.values()]
+      .filter((local) => local.users.size > 0)
+      .map((local) => [local.datasetId, [...local.users.keys()]] as const);
+    const file: RunFile = { records: [...this.records.values()], users };
+    this.effects.push({ kind: "persist_run", file, token: this.#token(then) });
+  }
+
+  persistCluster(then: AfterPersist | null): void {
+    const file: ClusterFile = {
+      seen: this.seen,
+      names: [...this.names].map(([name, datasetId]) => ({ name, datasetId })),
+      nodes: [...this.nodes],
+      generations: [...this.generations],
+      records: [...this.records.values()].map(({ record }) => record),
+    };
+    this.effects.push({ kind: "persist_cluster", file, token: this.#token(then) });
+  }
+
+  #token(then: AfterPersist | null): number {
+    const token = this.nextToken;
+    this.nextToken += 1;
+    if (then !== null) this.afterPersist.set(token, then);
+    return token;
+  }
+}

@@ -1,0 +1,91 @@
+import type { DatasetId } from "../../domain/ids.ts";
+import type { DatasetRecord } from "../../domain/record.ts";
+import type { ErrorCode } from "../../lib/errors.ts";
+import type { Action } from "../../planner/action.ts";
+import type { ObservedAttachable } from "../../planner/observed.ts";
+import type {
+  AgentMessage,
+  ControlMessage,
+  NameEntry,
+  RecordEntry,
+  StorePoint,
+} from "../../protocol/agent-messages.ts";
+import type { PluginAnswer, PluginCall } from "./plugin-call.ts";
+
+/** Durable on the node's disk: survives a reboot. */
+export type ClusterFile = {
+  readonly seen: StorePoint | null;
+  readonly names: readonly NameEntry[];
+  readonly nodes: readonly string[];
+  /** Highest generation that this node was ever granted, by dataset. */
+  readonly generations: readonly (readonly [DatasetId, number])[];
+  readonly records: readonly DatasetRecord[];
+};
+
+export type User = {
+  readonly id: string;
+  readonly callId: number | null;
+  readonly sinceMs: number;
+  /** First look that found no sign of it; a second one, late enough, ends it. */
+  readonly missedAtMs: number | null;
+};
+
+/** Kept in /run: survives the agent, not a reboot. */
+export type RunFile = {
+  readonly records: readonly RecordEntry[];
+  readonly users: readonly (readonly [DatasetId, readonly string[]])[];
+};
+
+export type ContainerSeen = {
+  readonly id: string;
+  readonly name: string;
+  readonly running: boolean;
+  readonly volumes: readonly string[];
+};
+
+export type Outcome =
+  | { readonly kind: "ok" }
+  | {
+      readonly kind: "failed";
+      readonly code: ErrorCode | null;
+      readonly message: string;
+      /** The storage may still carry the request out (no definitive answer). */
+      readonly indefinite: boolean;
+    };
+
+export type AgentEvent =
+  | { readonly kind: "connected" }
+  | { readonly kind: "disconnected" }
+  | { readonly kind: "received"; readonly message: ControlMessage }
+  | {
+      readonly kind: "observed";
+      readonly datasetId: DatasetId;
+      readonly observed: ObservedAttachable;
+    }
+  | { readonly kind: "executed"; readonly action: Action; readonly outcome: Outcome }
+  | { readonly kind: "called"; readonly callId: number; readonly call: PluginCall }
+  /** The engine closed the socket before the answer was written. */
+  | { readonly kind: "abandoned"; readonly callId: number }
+  | { readonly kind: "persisted"; readonly token: number }
+  /** What the engine runs; null when it cannot be asked. */
+  | { readonly kind: "engine"; readonly containers: readonly ContainerSeen[] | null }
+  | { readonly kind: "tick" };
+
+export type AgentEffect =
+  | { readonly kind: "send"; readonly message: AgentMessage }
+  | { readonly kind: "disconnect"; readonly reason: string }
+  | {
+      readonly kind: "observe";
+      readonly datasetId: DatasetId;
+      readonly record: DatasetRecord | null;
+    }
+  | { readonly kind: "execute"; readonly action: Action }
+  | { readonly kind: "answer"; readonly callId: number; readonly answer: PluginAnswer }
+  | { readonly kind: "persist_cluster"; readonly file: ClusterFile; readonly token: number }
+  | { readonly kind: "persist_run"; readonly file: RunFile; readonly token: number }
+  | {
+      readonly kind: "log";
+      readonly level: "warn" | "info" | "debug";
+      readonly event: string;
+      readonly fields: Readonly<Record<string, unknown>>;
+    };

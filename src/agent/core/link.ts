@@ -1,0 +1,189 @@
+import { unreachable } from "../../lib/assert.ts";
+import type { ControlMessage, Hello, Holding } from "../../protocol/agent-messages.ts";
+import { protocolVersion } from "../../protocol/agent-messages.ts";
+import { namesDigest, recordsDigest } from "../../protocol/digest.ts";
+import type { AgentState } from "./agent-state.ts";
+import { kick, report } from "./dataset-loop.ts";
+import { declineLate, sendWish } from "./mounts.ts";
+import { answered } from "./plugin.ts";
+
+/** What this agent is and has, said first on every connection. */
+export function helloOf(state: AgentState): Hello {
+  const { options } = state;
+  return {
+    kind: "hello",
+    protocol: protocolVersion,
+    version: options.version,
+    node: options.node,
+    clusterId: options.clusterId,
+    fingerprint: options.fingerprint,
+    bootId: options.bootId,
+    runId: options.runId,
+    instance: options.instance,
+    address: options.address,
+    pools: options.pools,
+    seen: state.seen,
+    recordsDigest: recordsDigest(state.records.values()),
+    namesDigest: namesDigest([...state.names].map(([name, datasetId]) => ({ name, datasetId }))),
+    holdings: holdings(state),
+    nodes: [...state.nodes].sort(),
+    heldOps: [...state.records.values()].flatMap(({ record }) =>
+      record.op !== null && record.op.executor?.node === options.node && isWorking(state, record)
+        ? [record.op.id]
+        : [],
+    ),
+  };
+}
+
+function isWorking(
+  state: AgentState,
+  { datasetId }: { readonly datasetId: Holding["datasetId"] },
+): boolean {
+  // Whoever is alive and was asked goes on; only another process or boot lets an op vanish.
+  return state.datasets.has(datasetId);
+}
+
+function holdings(state: AgentState): readonly Holding[] {
+  const nameOfId = new Map([...state.names].map(([name, id]) => [id, name]));
+  const last = new Map(
+    (state.options.cluster?.records ?? []).map((record) => [record.datasetId, record]),
+  );
+  for (const { record } of state.records.values()) last.set(record.datasetId, record);
+  const ids = new Set([
+    ...last.keys(),
+    ...nameOfId.keys(),
+    ...state.generations.keys(),
+    ...state.options.mounted,
+  ]);
+  return [...ids].sort().map((datasetId) => {
+    const see = state.datasets.get(datasetId)?.observed ?? null;
+    const mounted =
+      see === null
+        ? state.options.mounted.includes(datasetId)
+        : see.kind === "mounted" || see.kind === "shown";
+    return {
+      datasetId,
+      name: nameOfId.get(datasetId) ?? null,
+      generation: state.generations.get(datasetId) ?? 0,
+      mounted,
+      record: last.get(datasetId) ?? null,
+    };
+  });
+}
+
+export function connected(state: AgentState): void {
+  state.connected = true;
+  state.link = null;
+  state.emit({ kind: "send", message: helloOf(state) });
+}
+
+export function disconnected(state: AgentState): void {
+  state.connected = false;
+  state.link = null;
+}
+
+/** A message of the control service. Whole records replace what was known of a dataset. */
+export function received(state: AgentState, message: ControlMessage, nowMs: number): void {
+  switch (message.kind) {
+    case "welcome":
+      return welcome(state, message, nowMs);
+    case "refused":
+      state.log("warn", "hello.refused", { code: message.code, message: message.message });
+      return state.emit({ kind: "disconnect", reason: message.code });
+    case "mode":
+      if (state.link !== null) {
+        state.link.mode = message.mode;
+        state.link.condition = message.condition;
+        for (const datasetId of state.records.keys()) kick(state, datasetId);
+      }
+      return undefined;
+    case "records":
+      return records(state, message, nowMs);
+    case "names":
+      return names(state, message);
+    case "answer":
+      return answered(state, message.id, message.answer, nowMs);
+    default:
+      return unreachable(message);
+  }
+}
+
+type Of<Kind extends ControlMessage["kind"]> = Extract<ControlMessage, { readonly kind: Kind }>;
+
+function welcome(state: AgentState, message: Of<"welcome">, nowMs: number): void {
+  const { session, at, mode, condition } = message;
+  state.link = { session, at, mode, condition };
+  for (const node of message.nodes) state.nodes.add(node);
+  state.log("info", "session.opened", { session, term: at.term });
+  // A new session voids the node's wishes and forgets what it observed: both are said again.
+  for (const local of state.datasets.values()) {
+    local.sent = "";
+    local.takenSent = null;
+    const claim = state.records.get(local.datasetId)?.record.claim;
+    if (claim?.phase !== "releasing") local.releaseAsked = null;
+    report(state, local);
+    sendWish(state, local, nowMs);
+    if (local.phase === "idle") local.wakeAtMs = nowMs;
+  }
+  for (const { message: request } of state.requests.values()) state.send(request);
+}
+
+function seenUpTo(state: AgentState, revision: number): void {
+  if (state.link === null) return;
+  state.seen = { ...state.link.at, revision };
+  state.persistCluster({ kind: "ack", revision });
+}
+
+function records(state: AgentState, message: Of<"records">, nowMs: number): void {
+  if (state.link === null) return;
+  const touched = new Set(message.entries.map(({ record }) => record.datasetId));
+  const listed = new Set(touched);
+  if (message.all) {
+    for (const id of state.records.keys()) {
+      if (!listed.has(id)) {
+        state.records.delete(id);
+        touched.add(id);
+      }
+    }
+  }
+  for (const entry of message.entries) {
+    const { record } = entry;
+    state.records.set(record.datasetId, entry);
+    const claim = record.claim?.node === state.options.node ? record.claim.generation : 0;
+    const known = state.generations.get(record.datasetId) ?? 0;
+    if (claim > known) state.generations.set(record.datasetId, claim);
+  }
+  for (const id of message.removed) {
+    state.records.delete(id);
+    touched.add(id);
+  }
+  state.synced = true;
+  seenUpTo(state, message.revision);
+  state.persistRun(null);
+  for (const id of [...touched].sort()) {
+    const local = state.local(id);
+    if (local.releaseAsked !== state.records.get(id)?.record.claim?.generation) {
+      local.releaseAsked = null;
+    }
+    if (!declineLate(state, local)) kick(state, id);
+    sendWishAfterLoss(state, id, nowMs);
+  }
+}
+
+/** Our claim went while Mounts were queued behind its release: they wish for the next one. */
+function sendWishAfterLoss(
+  state: AgentState,
+  datasetId: Holding["datasetId"],
+  nowMs: number,
+): void {
+  const claim = state.records.get(datasetId)?.record.claim ?? null;
+  if (claim === null) sendWish(state, state.local(datasetId), nowMs);
+}
+
+function names(state: AgentState, message: Of<"names">): void {
+  if (state.link === null) return;
+  if (message.all) state.names.clear();
+  for (const name of message.removed) state.names.delete(name);
+  for (const { name, datasetId } of message.entries) state.names.set(name, datasetId);
+  seenUpTo(state, message.revision);
+}

@@ -1,0 +1,218 @@
+import type { DatasetRecord } from "../../domain/record.ts";
+import { nameOf } from "../../domain/record.ts";
+import type { AgentState, Local, WaitingMount } from "./agent-state.ts";
+import type { ContainerSeen } from "./effects.ts";
+
+/** This node may show the dataset to a new user right now. */
+function usable(state: AgentState, local: Local): boolean {
+  const want = state.desired(local.datasetId);
+  return want.kind === "use" && local.releaseAsked !== want.claim.generation;
+}
+
+/**
+ * A Mount: answered at once when the dataset is shown under a claim that is not on its way back;
+ * otherwise it waits, and without a claim it is a wish (design 4.13). True when work may be needed.
+ */
+export function mount(state: AgentState, local: Local, waiting: WaitingMount, nowMs: number): void {
+  if (local.waiting.some(({ callId }) => callId === waiting.callId)) return;
+  local.waiting = [...local.waiting, waiting];
+  if (usable(state, local)) {
+    if (state.shown(local)) answerWaiting(state, local, nowMs);
+    return;
+  }
+  local.wishSinceMs ??= nowMs;
+  if (local.waiting.length === 1 && local.wishEndedAtMs + state.timings.wishAgeMs < nowMs) {
+    local.wishSinceMs = nowMs;
+  }
+  sendWish(state, local, nowMs);
+}
+
+/** One wish per dataset and node, with the latest deadline of its Mounts. */
+export function sendWish(state: AgentState, local: Local, nowMs: number): void {
+  if (local.waiting.length === 0 || usable(state, local)) return;
+  const untilMs = Math.max(...local.waiting.map((one) => one.untilMs));
+  state.send({
+    kind: "wish",
+    datasetId: local.datasetId,
+    remainingMs: Math.max(0, untilMs - nowMs),
+    ageMs: nowMs - (local.wishSinceMs ?? nowMs),
+  });
+}
+
+/** The dataset is shown: every waiting Mount gets its user, written to /run before the answer. */
+export function answerWaiting(state: AgentState, local: Local, nowMs: number): void {
+  if (!usable(state, local) || !state.shown(local)) return;
+  const { waiting, datasetId } = local;
+  local.waiting = [];
+  local.wishSinceMs = null;
+  for (const { callId, id } of waiting) {
+    local.users.set(id, { id, callId, sinceMs: nowMs, missedAtMs: null });
+    state.persistRun({ kind: "answer_mount", callId, datasetId, userId: id });
+  }
+}
+
+export function answerMount(
+  state: AgentState,
+  local: Local,
+  answered: { readonly callId: number; readonly userId: string },
+): void {
+  // The engine gave up, or the volume was cut, while the user was being written.
+  const user = local.users.get(answered.userId);
+  if (user === undefined) return;
+  state.emit({
+    kind: "answer",
+    callId: answered.callId,
+    answer: { kind: "mountpoint", mountpoint: state.mountpoint(local.datasetId) },
+  });
+}
+
+export function unmount(state: AgentState, local: Local, id: string, nowMs: number): void {
+  if (!local.users.delete(id)) return;
+  local.lastUnmountAtMs = nowMs;
+  local.wakeAtMs = local.phase === "idle" ? nowMs : local.wakeAtMs;
+  state.persistRun(null);
+}
+
+/** The engine closed the socket before it got the answer: undone at once, whatever it was. */
+export function abandonMount(state: AgentState, local: Local, callId: number, nowMs: number): void {
+  const waited = local.waiting.length;
+  local.waiting = local.waiting.filter((one) => one.callId !== callId);
+  if (waited > 0 && local.waiting.length === 0) endWish(state, local, nowMs);
+  for (const user of local.users.values()) {
+    if (user.callId === callId) unmount(state, local, user.id, nowMs);
+  }
+}
+
+function endWish(state: AgentState, local: Local, nowMs: number): void {
+  local.wishEndedAtMs = nowMs;
+  state.send({ kind: "wish_ended", datasetId: local.datasetId });
+}
+
+/**
+ * Mounts whose own deadline passed are answered with what they waited for; trying again goes on.
+ */
+export function expireMounts(state: AgentState, local: Local, nowMs: number): void {
+  const late = local.waiting.filter(({ untilMs }) => untilMs <= nowMs);
+  if (late.length === 0) return;
+  local.waiting = local.waiting.filter(({ untilMs }) => untilMs > nowMs);
+  if (local.waiting.length === 0) endWish(state, local, nowMs);
+  for (const { callId } of late) {
+    state.emit({
+      kind: "answer",
+      callId,
+      answer: {
+        kind: "error",
+        message: `Timed out waiting for dataset to mount. ${why(state, local)}`,
+      },
+    });
+  }
+}
+
+/** What a Mount waits for, for a person. */
+export function why(state: AgentState, local: Local): string {
+  if (local.condition !== null) return local.condition.message;
+  const { link } = state;
+  if (link === null) {
+    return "The control service cannot be reached from this node; trying again continues.";
+  }
+  if (link.mode.kind !== "normal") return link.mode.message;
+  if (link.condition !== null) return link.condition.message;
+  const record = state.records.get(local.datasetId)?.record;
+  return record === undefined
+    ? "The control service did not answer the wish for it; trying again continues."
+    : waitingText(state, record);
+}
+
+function waitingText(state: AgentState, record: DatasetRecord): string {
+  const name = nameOf(record) ?? record.datasetId;
+  const { claim, op, residue } = record;
+  if (claim !== null && claim.node !== state.options.node) {
+    return (
+      `Volume ${name} is in use on node ${claim.node}; it comes when its container there is ` +
+      "stopped. Trying again continues."
+    );
+  }
+  if (op !== null) return `A ${op.kind} of volume ${name} is not confirmed yet.`;
+  if (residue !== null) return `Node ${residue} must confirm that it does not hold ${name}.`;
+  return `Volume ${name} is being prepared on this node; trying again continues.`;
+}
+
+/** A holder that is idle begins to give back what somebody else wants (design 4.13). */
+export function considerRelease(state: AgentState, local: Local, nowMs: number): void {
+  const entry = state.records.get(local.datasetId);
+  const want = state.desired(local.datasetId);
+  if (entry === undefined || want.kind !== "use" || state.link === null) return;
+  const { generation } = want.claim;
+  if (local.releaseAsked === generation) return;
+  if (entry.wantedBy === null && entry.record.deletion === null) return;
+  if (local.users.size > 0 || local.waiting.length > 0) return;
+  const idleSinceMs = local.lastUnmountAtMs;
+  const lingers = idleSinceMs !== null && nowMs < idleSinceMs + state.timings.lingerMs;
+  if (lingers && !containersGone(state, entry.record, idleSinceMs)) return;
+  if (local.phase !== "idle") return;
+  // Users by path are no Mounts: only a look after the last Unmount can tell that there is none.
+  const see = local.observed;
+  if (see === null || (idleSinceMs !== null && local.observedAtMs < idleSinceMs)) {
+    local.wakeAtMs = Math.min(local.wakeAtMs ?? nowMs, nowMs);
+    return;
+  }
+  if (see.kind === "shown" && see.holders.length > 0) {
+    local.wakeAtMs = Math.min(local.wakeAtMs ?? Infinity, nowMs + state.timings.retryMsMin);
+    return;
+  }
+  local.releaseAsked = generation;
+  state.send({ kind: "release_begun", datasetId: local.datasetId, generation });
+}
+
+/** The engine's own word, later than the last Unmount, that no container names the volume. */
+function containersGone(state: AgentState, record: DatasetRecord, sinceMs: number): boolean {
+  const { engine } = state;
+  if (engine === null || engine.atMs <= sinceMs) return false;
+  return !engine.containers.some((container) => uses(container, record));
+}
+
+function uses(container: ContainerSeen, record: DatasetRecord): boolean {
+  const name = nameOf(record);
+  return name !== null && container.volumes.includes(name);
+}
+
+/**
+ * A claim that a wish of ours won after its last Mount had ended is not wanted any more. Returns
+ * true when it was declined.
+ */
+export function declineLate(state: AgentState, local: Local): boolean {
+  const want = state.desired(local.datasetId);
+  if (want.kind !== "use" || want.claim.phase !== "granted" || want.claim.before === null) {
+    return false;
+  }
+  const { generation } = want.claim;
+  if (local.waiting.length > 0 || local.users.size > 0) return false;
+  if (local.takenSent === generation || local.releaseAsked === generation) return false;
+  local.releaseAsked = generation;
+  state.send({ kind: "declined", datasetId: local.datasetId, generation });
+  return true;
+}
+
+/**
+ * Ends users that nobody shows any more: the engine was killed and never sent their Unmount. An
+ * answered Mount is kept for `userHoldMs`; then two looks far apart must both find no sign of it.
+ */
+export function reconcileUsers(state: AgentState, local: Local, nowMs: number): void {
+  const { engine, timings } = state;
+  const record = state.records.get(local.datasetId)?.record;
+  if (engine === null || record === undefined || local.observed?.kind !== "shown") return;
+  const inUse =
+    local.observed.holders.length > 0 ||
+    engine.containers.some((container) => container.running && uses(container, record));
+  for (const user of local.users.values()) {
+    const young = nowMs < user.sinceMs + timings.userHoldMs;
+    if (inUse || young) {
+      if (user.missedAtMs !== null) local.users.set(user.id, { ...user, missedAtMs: null });
+    } else if (user.missedAtMs === null) {
+      local.users.set(user.id, { ...user, missedAtMs: nowMs });
+    } else if (nowMs >= user.missedAtMs + timings.userMissMs) {
+      state.log("warn", "user.dropped", { datasetId: local.datasetId, userId: user.id });
+      unmount(state, local, user.id, nowMs);
+    }
+  }
+}
