@@ -102,7 +102,8 @@ async function redisReady(bed: Bed, host: string): Promise<void> {
 /** What a person needs to see why the story did not go well. */
 export async function showLogs(bed: Bed): Promise<void> {
   for (const { name } of bed.hosts().filter((host) => bed.isUp(host.name))) {
-    const line = "tail -n 15 /var/log/flocker/*.log /var/log/dockerd.log 2>/dev/null; true";
+    const line = `tail -n 15 /var/log/flocker/*.log 2>/dev/null
+      grep -v level=info /var/log/dockerd.log | tail -n 15`;
     const { stdout } = await execIn(bed.paths, name, ["sh", "-c", line]);
     console.error(`--- ${name}\n${stdout}`);
   }

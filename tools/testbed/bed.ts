@@ -111,8 +111,13 @@ export class Bed {
     return hostsOf(this.paths);
   }
 
+  /** The first process of a host, as this machine numbers it; null when the host is off. */
+  initOf(host: string): ProcessIdentity | null {
+    return initOf(this.paths, host);
+  }
+
   isUp(host: string): boolean {
-    return initOf(this.paths, host) !== null;
+    return this.initOf(host) !== null;
   }
 
   /** Power loss: what was not synced is gone. The host stays off until `boot`. */
@@ -181,8 +186,8 @@ export class Bed {
   /** Cuts the network between two hosts, or only the way from `a` to `b`. */
   async partition(a: string, b: string, oneWay = false): Promise<void> {
     for (const host of [a, b]) hostNamed(this.paths, host);
-    await partition(this.paths, a, b);
-    if (!oneWay) await partition(this.paths, b, a);
+    await partition(this.paths, { from: a, to: b, oneWay });
+    if (!oneWay) await partition(this.paths, { from: b, to: a, oneWay });
   }
 
   async heal(a: string, b: string): Promise<void> {

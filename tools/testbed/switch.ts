@@ -98,20 +98,29 @@ function inNetwork(pid: number, ...command: string[]): Promise<string> {
   return run("nsenter", "-t", String(pid), "-n", "--", ...command);
 }
 
-/** Whole networks of hosts are cut in the switch, where no host can see or undo it. */
-export async function partition(bed: BedPaths, from: string, to: string): Promise<void> {
+/**
+ * Cuts the way between two hosts, in the switch, where no host can see or undo it. A cut of one way
+ * lets address resolution pass: without it the other way would soon be cut too.
+ */
+export async function partition(
+  bed: BedPaths,
+  { from, to, oneWay }: { readonly from: string; readonly to: string; readonly oneWay: boolean },
+): Promise<void> {
   const { pid } = switchOf(bed);
   await heal(bed, from, to); // Not twice: one `heal` must be enough.
-  await inNetwork(pid, ...dropRule("-A", from, to));
+  await inNetwork(pid, ...dropRule("-A", [from, to], oneWay));
 }
 
 /** Mends the way from one host to the other; no error when it was whole. */
 export async function heal(bed: BedPaths, from: string, to: string): Promise<void> {
   const pid = String(switchOf(bed).pid);
-  const rule = dropRule("-D", from, to);
-  await attempt("nsenter", "-t", pid, "-n", "--", ...rule);
+  for (const oneWay of [false, true]) {
+    const rule = dropRule("-D", [from, to], oneWay);
+    await attempt("nsenter", "-t", pid, "-n", "--", ...rule);
+  }
 }
 
-function dropRule(verb: "-A" | "-D", from: string, to: string): string[] {
-  return ["ebtables-nft", verb, "FORWARD", "-i", from, "-o", to, "-j", "DROP"];
+function dropRule(verb: "-A" | "-D", [from, to]: [string, string], oneWay: boolean): string[] {
+  const but = oneWay ? ["-p", "!", "ARP"] : [];
+  return ["ebtables-nft", verb, "FORWARD", ...but, "-i", from, "-o", to, "-j", "DROP"];
 }
