@@ -25,9 +25,14 @@ export function onlyRole(server: Server, role: "user" | "node", log: Logger): vo
   server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
     // A chain that does not verify leaves its reason on the socket; the error is only a hang-up.
     const unverified = socket.authorizationError;
-    const reason = unverified ? messageOf(unverified) : messageOf(error);
+    const reason = unverified ? messageOf(unverified) : reasonOf(error);
     log.warn("connection.refused", { remote: socket.remoteAddress, reason });
   });
+}
+
+/** OpenSSL's own words where there are some; its messages begin with addresses and end in paths. */
+function reasonOf(error: Error): string {
+  return "reason" in error && typeof error.reason === "string" ? error.reason : messageOf(error);
 }
 
 /** Who speaks on a connection; nobody, unless the chain was verified. */

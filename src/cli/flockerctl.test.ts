@@ -219,14 +219,14 @@ describe("a person's word about a node", () => {
     });
     expect(shown).toContain("Type 172.31.1.10");
     expect(said.err).toContain(`${shop} shop (not in use, claim 3): what was not synced is lost`);
-    expect(said).toMatchObject({ status: 0, out: `declared ${nodeA} dead: 1 claims ended.\n` });
+    expect(said).toMatchObject({ status: 0, out: `declared ${nodeA} dead: 1 claim ended.\n` });
     expect(service.asked.at(-1)).toMatchObject({ path: `/v1/nodes/${nodeA}/declare-dead` });
   });
 
   test.each(["declare-dead", "remove", "replace"])(
     "%s does nothing on another answer, nor unasked without --yes",
     async (verb) => {
-      expect(await run(`node ${verb} 1ac`, async () => "yes")).toMatchObject({ status: 2 });
+      expect(await run(`node ${verb} 1ac`, async () => "yes")).toMatchObject({ status: 1 });
       expect(await run(`node ${verb} 1ac`)).toMatchObject({ status: 2 });
       expect(service.asked.filter(({ method }) => method === "POST")).toEqual([]);
 

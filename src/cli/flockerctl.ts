@@ -1,4 +1,5 @@
 import type { ApiClient } from "../client/api-client.ts";
+import { FlockerError } from "../lib/errors.ts";
 import { type CliContext, type Output, type RawValues, UsageError, parseArgs } from "./command.ts";
 import { create } from "./commands/create.ts";
 import { destroy } from "./commands/destroy.ts";
@@ -56,6 +57,7 @@ export function flockerctlContext(
   globals: RawValues,
   output: Output,
 ): CliContext {
+  let waiting = false;
   return {
     output,
     connect: async () => {
@@ -72,7 +74,10 @@ export function flockerctlContext(
         host,
         port,
         tls,
-        onWaiting: () => output.talk(`Waiting for the control service at ${host}:${port} …`),
+        onWaiting: () => {
+          if (!waiting) output.talk(`Waiting for the control service at ${host}:${port} …`);
+          waiting = true;
+        },
       });
       opened(client);
       return client;
@@ -81,7 +86,7 @@ export function flockerctlContext(
       if (yes) return;
       if (ask === null) throw new UsageError("must specify --yes, as nobody can be asked here");
       if ((await ask(question)).trim() !== word) {
-        throw new UsageError("That was not it: nothing was done.");
+        throw new FlockerError("INVALID_ARGUMENT", "That was not it: nothing was done.");
       }
     },
   };

@@ -2,18 +2,20 @@ import process from "node:process";
 import { type AskPerson, flockerctl, flockerctlContext } from "../cli/flockerctl.ts";
 import { runProgram } from "../cli/run-program.ts";
 
-const ask: AskPerson =
-  process.stdin.isTTY && process.stderr.isTTY
-    ? async (question) => {
-        const { createInterface } = await import("node:readline/promises");
-        const terminal = createInterface({ input: process.stdin, output: process.stderr });
-        try {
-          return await terminal.question(question);
-        } finally {
-          terminal.close();
-        }
-      }
-    : null;
+const ask: AskPerson = process.stdin.isTTY && process.stderr.isTTY ? askAtTerminal : null;
+
+async function askAtTerminal(question: string): Promise<string> {
+  const { createInterface } = await import("node:readline/promises");
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await terminal.question(question);
+  } catch {
+    process.stderr.write("\n");
+    return ""; // Ctrl-D and Ctrl-C are answers too, though not the one that was asked for.
+  } finally {
+    terminal.close();
+  }
+}
 
 // `flockerctl ls | head -1` closes the pipe early: nothing went wrong.
 process.stdout.on("error", (error) => {

@@ -28,17 +28,21 @@ export const nodeDeclareDead = command({
     ]);
     const { uuid, host } = selectNode(nodes, prefix);
     const held = datasets.filter(({ claim, node }) => claim?.node === uuid || node === uuid);
-    output.talk(`Node ${uuid} (${host}) holds ${held.length} datasets.`);
+    output.talk(`Node ${uuid} (${host}) holds ${counted(held.length, "dataset")}.`);
     for (const dataset of held) output.talk(loss(dataset));
     output.talk("If it still runs and writes, these volumes may be destroyed as a whole.");
     await confirm(`Type ${host} to declare it dead: `, host, yes);
     const answer = await client.declareDead(uuid, force ? { force } : {});
     output.answer(
       answer,
-      () => `declared ${uuid} dead: ${answer.overridden.length} claims ended.\n`,
+      () => `declared ${uuid} dead: ${counted(answer.overridden.length, "claim")} ended.\n`,
     );
   },
 });
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
 
 function loss({ dataset_id: id, name, users, claim }: DatasetView): string {
   const generation = claim === null ? "" : `, claim ${claim.generation}`;
