@@ -3,22 +3,14 @@ import { Compile } from "typebox/compile";
 import { FlockerError, messageOf } from "../lib/errors.ts";
 import type { BootId, DatasetId, NodeId, OpId, VolumeRef } from "../domain/ids.ts";
 import type { DatasetRecord } from "../domain/record.ts";
+import { type DeepReadonly, type Same, count, oneOf, orNull, text, uuid } from "./schema-parts.ts";
 
-const uuidPattern = "^[a-f0-9]{8}(?:-[a-f0-9]{4}){3}-[a-f0-9]{12}$";
-// The brands are minted here: the database holds only what a parser of domain/ids.ts let in.
-const uuid = <Id>() => Type.Unsafe<Id>(Type.String({ pattern: uuidPattern }));
+// Branded here: the database holds only what a parser of domain/ids.ts let in.
 const datasetId = uuid<DatasetId>();
 const nodeId = uuid<NodeId>();
 const bootId = uuid<BootId>();
 const opId = uuid<OpId>();
 const volumeRef = Type.Unsafe<VolumeRef>(Type.String({ minLength: 1, maxLength: 512 }));
-const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-const text = Type.String();
-
-const orNull = <Schema extends Parameters<typeof Type.Union>[0][number]>(schema: Schema) =>
-  Type.Union([schema, Type.Null()]);
-const oneOf = <const Values extends readonly [string, ...string[]]>(...values: Values) =>
-  Type.Unsafe<Values[number]>(Type.Enum([...values]));
 const shape = <Properties extends Parameters<typeof Type.Object>[0]>(properties: Properties) =>
   Type.Object(properties, { additionalProperties: false });
 
@@ -95,11 +87,7 @@ export const recordSchema = shape({
   lost: Type.Boolean(),
 });
 
-type DeepReadonly<T> = T extends string | number | boolean | null
-  ? T
-  : { readonly [Key in keyof T]: DeepReadonly<T[Key]> };
 type OnDisk = DeepReadonly<Static<typeof recordSchema>>;
-type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
 /** Does not compile when the schema and the type of the domain part ways. */
 export const schemaIsTheType: readonly [
   Same<OnDisk, DatasetRecord>,
