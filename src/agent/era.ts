@@ -1,0 +1,69 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, readFile, statfs, writeFile, rename } from "node:fs/promises";
+import { networkInterfaces } from "node:os";
+import { type BootId, parseBootId } from "../domain/ids.ts";
+import { FlockerError } from "../lib/errors.ts";
+
+/** Which machine this is, and which boot of it. */
+export type Era = {
+  readonly bootId: BootId;
+  /** Random, kept in /run: another one in the same boot ends nothing (design 4.3). */
+  readonly runId: string;
+  readonly fingerprint: string;
+};
+
+const tmpfsMagic = 0x01021994;
+
+/**
+ * Reads the boot id (random(4)), the machine's identity (machine-id(5) and, where the firmware
+ * tells one, the DMI product UUID), and makes or reads the id in `runDir`, which must be a tmpfs.
+ */
+export async function readEra(runDir: string): Promise<Era> {
+  await mkdir(runDir, { recursive: true, mode: 0o755 });
+  const { type } = await statfs(runDir);
+  if (type !== tmpfsMagic) {
+    throw new FlockerError(
+      "CONFIGURATION_INVALID",
+      `${runDir} is not on a tmpfs: what is kept there must not survive a reboot. Mount a tmpfs ` +
+        "on /run.",
+    );
+  }
+  const bootId = parseBootId((await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim());
+  return { bootId, runId: await readRunId(`${runDir}/era.json`), fingerprint: await fingerprint() };
+}
+
+async function readRunId(path: string): Promise<string> {
+  const known = await readOrNull(path);
+  if (known !== null) return known.trim();
+  const fresh = randomUUID();
+  await writeFile(`${path}.new`, `${fresh}\n`, { mode: 0o600 });
+  await rename(`${path}.new`, path);
+  return fresh;
+}
+
+async function fingerprint(): Promise<string> {
+  const machine = await readOrNull("/etc/machine-id");
+  if (machine === null || machine.trim() === "") {
+    throw new FlockerError(
+      "CONFIGURATION_INVALID",
+      "/etc/machine-id is missing or empty: two machines could not be told apart. Run " +
+        "systemd-machine-id-setup, or put 32 random hex digits there.",
+    );
+  }
+  const product = await readOrNull("/sys/class/dmi/id/product_uuid");
+  return [machine.trim(), ...(product === null ? [] : [product.trim().toLowerCase()])].join("/");
+}
+
+async function readOrNull(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, "utf8");
+  } catch {
+    return null; // Absent, or hidden from us: the other facts identify the machine.
+  }
+}
+
+/** The first address of this machine that is not loopback; for people and the old node list. */
+export function ownAddress(): string {
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return all.find(({ family, internal }) => family === "IPv4" && !internal)?.address ?? "127.0.0.1";
+}

@@ -1,0 +1,147 @@
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { type TSchema, Type } from "typebox";
+import { Compile } from "typebox/compile";
+import { writeDurably } from "../lib/durable-file.ts";
+import { FlockerError, messageOf } from "../lib/errors.ts";
+import { recordSchema } from "../protocol/record-schema.ts";
+import type { ClusterFile, RunFile } from "./core/effects.ts";
+
+const text = Type.String();
+const count = Type.Integer({ minimum: 0 });
+const orNull = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+
+const clusterSchema = Compile(
+  Type.Object({
+    seen: orNull(Type.Object({ storeId: text, term: count, instance: text, revision: count })),
+    names: Type.Array(Type.Object({ name: text, datasetId: text })),
+    nodes: Type.Array(text),
+    generations: Type.Array(Type.Tuple([text, count])),
+    records: Type.Array(recordSchema),
+  }),
+);
+
+const runSchema = Compile(
+  Type.Object({
+    records: Type.Array(Type.Object({ record: recordSchema, wantedBy: orNull(text) })),
+    users: Type.Array(Type.Tuple([text, Type.Array(text)])),
+  }),
+);
+
+/**
+ * What the agent remembers: the cluster file on disk (survives a reboot, fsynced), the run file on
+ * a tmpfs (survives the agent alone). Writes of one file never overlap; a newer content replaces
+ * one that still waits, and every caller is answered once its content or a newer one is there.
+ */
+export class StateFiles {
+  readonly #clusterPath: string;
+  readonly #runPath: string;
+  readonly #cluster: LatestWriter<ClusterFile>;
+  readonly #run: LatestWriter<RunFile>;
+
+  constructor(paths: { readonly dataDir: string; readonly runDir: string }) {
+    this.#clusterPath = `${paths.dataDir}/cluster.json`;
+    this.#runPath = `${paths.runDir}/agent.json`;
+    this.#cluster = new LatestWriter((file) =>
+      writeDurably(this.#clusterPath, `${JSON.stringify(file)}\n`),
+    );
+    this.#run = new LatestWriter((file) => replaceFile(this.#runPath, `${JSON.stringify(file)}\n`));
+  }
+
+  /** Null before the first write; a file that cannot be understood is `CONFIGURATION_INVALID`. */
+  async loadCluster(): Promise<ClusterFile | null> {
+    const value = await readJson(this.#clusterPath);
+    if (value === null) return null;
+    if (!clusterSchema.Check(value)) throw unreadable(this.#clusterPath, "it has another shape");
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- checked by the schema
+    return value as unknown as ClusterFile;
+  }
+
+  async loadRun(): Promise<RunFile | null> {
+    const value = await readJson(this.#runPath);
+    if (value === null) return null;
+    if (!runSchema.Check(value)) throw unreadable(this.#runPath, "it has another shape");
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- checked by the schema
+    return value as unknown as RunFile;
+  }
+
+  saveCluster(file: ClusterFile): Promise<void> {
+    return this.#cluster.write(file);
+  }
+
+  saveRun(file: RunFile): Promise<void> {
+    return this.#run.write(file);
+  }
+}
+
+async function readJson(path: string): Promise<unknown> {
+  let content: string;
+  try {
+    content = await readFile(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    throw unreadable(path, messageOf(error));
+  }
+  try {
+    return JSON.parse(content);
+  } catch (error) {
+    throw unreadable(path, messageOf(error));
+  }
+}
+
+function unreadable(path: string, why: string): FlockerError {
+  return new FlockerError(
+    "CONFIGURATION_INVALID",
+    `${path} cannot be read: ${why}. Move it away and restart the agent; the control service tells ` +
+      "it everything again.",
+  );
+}
+
+/** A tmpfs needs no fsync: what it holds is gone with the machine anyway. */
+async function replaceFile(path: string, content: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(`${path}.new`, content, { mode: 0o600 });
+  await rename(`${path}.new`, path);
+}
+
+type Waiting<T> = {
+  content: T;
+  readonly done: ReturnType<typeof Promise.withResolvers<void>>;
+};
+
+class LatestWriter<T> {
+  readonly #write: (content: T) => Promise<void>;
+  #running = false;
+  #waiting: Waiting<T> | null = null;
+
+  constructor(write: (content: T) => Promise<void>) {
+    this.#write = write;
+  }
+
+  write(content: T): Promise<void> {
+    if (this.#waiting === null) this.#waiting = { content, done: Promise.withResolvers<void>() };
+    else this.#waiting.content = content;
+    const { done } = this.#waiting;
+    if (!this.#running) void this.#drain();
+    return done.promise;
+  }
+
+  async #drain(): Promise<void> {
+    this.#running = true;
+    for (let next = this.#take(); next !== null; next = this.#take()) {
+      try {
+        await this.#write(next.content);
+        next.done.resolve();
+      } catch (error) {
+        next.done.reject(error);
+      }
+    }
+    this.#running = false;
+  }
+
+  #take(): Waiting<T> | null {
+    const next = this.#waiting;
+    this.#waiting = null;
+    return next;
+  }
+}
