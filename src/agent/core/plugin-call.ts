@@ -34,3 +34,20 @@ export const pluginDeadlinesMs = {
   mount: 110_000,
   lookup: 2_000,
 } as const;
+
+/** Texts that clients of Flocker 1.15 know. */
+export const pluginErrors = {
+  notFound: "Could not find volume with given name.",
+  notAvailable: "Volume not available.",
+} as const;
+
+/** Who answers the engine: the agent's core behind its shell; an in-memory one in tests. */
+export interface VolumePlugin {
+  /**
+   * Answers one call. What is thrown becomes an error of the call. `signal` aborts when the answer
+   * can no longer reach the engine: it closed the connection, or the server is being stopped. That
+   * may be after this has resolved, as long as the answer was not written to the end: a Mount
+   * answered in vain is to be undone as one that was given up on.
+   */
+  call(call: PluginCall, signal: AbortSignal): Promise<PluginAnswer>;
+}
