@@ -1,0 +1,82 @@
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import {
+  parseBootId,
+  parseClusterId,
+  parseDatasetId,
+  parseNodeId,
+  parseOpId,
+} from "../../domain/ids.ts";
+import { silentLogger } from "../../lib/log.ts";
+import { MemoryBackend } from "../memory/memory-backend.ts";
+import { MemoryStorage } from "../memory/memory-storage.ts";
+import { attachableCases } from "./attachable-cases.ts";
+import { type Bench, runCase } from "./bench.ts";
+
+async function memoryBench(): Promise<Bench & AsyncDisposable> {
+  const storage = new MemoryStorage();
+  const clusterId = parseClusterId(randomUUID());
+  const node = parseNodeId(randomUUID());
+  return {
+    backend: new MemoryBackend(storage, clusterId),
+    otherBackend: new MemoryBackend(storage, clusterId),
+    foreignBackend: new MemoryBackend(storage, parseClusterId(randomUUID())),
+    here: { node, era: parseBootId(randomUUID()), generation: 4 },
+    hereLater: { node, era: parseBootId(randomUUID()), generation: 5 },
+    there: { node: parseNodeId(randomUUID()), era: parseBootId(randomUUID()), generation: 5 },
+    call: { signal: new AbortController().signal, deadlineMs: 1000, log: silentLogger },
+    newDatasetId: () => parseDatasetId(randomUUID()),
+    newOp: () => parseOpId(randomUUID()),
+    device: {
+      write: async (device, text) => storage.write(device, text),
+      read: async (device) => storage.read(device),
+      sizeBytes: async (device) => storage.sizeBytesOf(device),
+      use: async (device) => {
+        const use = storage.use(device);
+        return { [Symbol.asyncDispose]: async () => use[Symbol.dispose]() };
+      },
+      hold: async () => ({ [Symbol.asyncDispose]: async () => {} }),
+    },
+    [Symbol.asyncDispose]: async () => {
+      expect([...storage.volumes.values()]).toEqual([]);
+    },
+  };
+}
+
+const { capabilities } = new MemoryBackend(new MemoryStorage(), parseClusterId(randomUUID()));
+
+describe("conformance memory", () => {
+  const fitting = attachableCases.filter(({ needs }) => needs?.(capabilities) ?? true);
+  test.each(fitting)("$name", async (item) => {
+    await expect(runCase(item, memoryBench)).resolves.toBeUndefined();
+  });
+});
+
+/** The sentences at the methods of the port, without what is the caller's duty. */
+function documented(): readonly string[] {
+  const source = readFileSync("src/backends/attachable.ts", "utf8");
+  const port = /export interface AttachableBackend[^]*?\n\}/.exec(source)?.[0] ?? "";
+  return [...port.matchAll(/\/\*\*([^]*?)\*\//g)]
+    .map((match) =>
+      (match[1] ?? "")
+        .replaceAll(/\n\s*\*/g, " ")
+        .replaceAll(/\s+/g, " ")
+        .trim(),
+    )
+    .flatMap((text) => text.split(/(?<=\.)\s/))
+    .filter((sentence) => !sentence.startsWith("Callers"));
+}
+
+test("every sentence of the port's documentation has a case, and every case a sentence", () => {
+  const sentences = new Set(documented());
+
+  expect(new Set(attachableCases.map(({ sentence }) => sentence))).toEqual(sentences);
+  expect(sentences.size).toBeGreaterThan(20);
+});
+
+test("no two cases have one name", () => {
+  const names = attachableCases.map(({ name }) => name);
+
+  expect(new Set(names).size).toBe(names.length);
+});

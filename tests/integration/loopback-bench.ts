@@ -1,0 +1,119 @@
+import { randomUUID } from "node:crypto";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { AttachableBackend } from "../../src/backends/attachable.ts";
+import type { Bench, DeviceProbe } from "../../src/backends/conformance/bench.ts";
+import { openBackend } from "../../src/backends/registry.ts";
+import {
+  type ClusterId,
+  parseBootId,
+  parseClusterId,
+  parseDatasetId,
+  parseNodeId,
+  parseOpId,
+} from "../../src/domain/ids.ts";
+import type { Capabilities } from "../../src/domain/pool.ts";
+import type { Device } from "../../src/domain/volume.ts";
+import { readBlockDevice } from "../../src/lib/block-device.ts";
+import { holdDevice } from "../../src/lib/exclusive-hold.ts";
+import { silentLogger } from "../../src/lib/log.ts";
+import { call, run, scratch, succeeds } from "./loop-image.ts";
+
+function open(rootPath: string, clusterId: ClusterId): Promise<AttachableBackend> {
+  const pool = { backend: "loopback", options: { root_path: rootPath } };
+  return openBackend(pool, { clusterId, log: silentLogger });
+}
+
+/**
+ * Two nodes on this machine at one directory. At the end no loop device of it is left, and nothing
+ * of a volume in the directory.
+ */
+export async function loopbackBench(): Promise<Bench & AsyncDisposable & { rootPath: string }> {
+  await using made = new AsyncDisposableStack();
+  const rootPath = join(scratch(made), "san");
+  made.defer(() => dropLeftLoops(rootPath));
+  const clusterId = parseClusterId(randomUUID());
+  const node = parseNodeId(randomUUID());
+  const backend = await open(rootPath, clusterId);
+  const otherBackend = await open(rootPath, clusterId);
+  const foreignBackend = await open(rootPath, parseClusterId(randomUUID()));
+  const stack = made.move();
+  return {
+    rootPath,
+    backend,
+    otherBackend,
+    foreignBackend,
+    here: { node, era: parseBootId(randomUUID()), generation: 4 },
+    hereLater: { node, era: parseBootId(randomUUID()), generation: 5 },
+    there: { node: parseNodeId(randomUUID()), era: parseBootId(randomUUID()), generation: 5 },
+    call: call(),
+    newDatasetId: () => parseDatasetId(randomUUID()),
+    newOp: () => parseOpId(randomUUID()),
+    device: probe,
+    [Symbol.asyncDispose]: async () => {
+      const left = ["volumes", "attachments"].flatMap((name) => readdirSync(join(rootPath, name)));
+      await stack.disposeAsync();
+      if (left.length > 0) throw new Error(`left in the directory: ${left.join(", ")}`);
+    },
+  };
+}
+
+export async function loopbackCapabilities(): Promise<Capabilities> {
+  await using stack = new AsyncDisposableStack();
+  const backend = await open(join(scratch(stack), "san"), parseClusterId(randomUUID()));
+  return backend.capabilities;
+}
+
+/** Loop devices of a test's own directory, whatever became of the test. */
+function dropLeftLoops(rootPath: string): void {
+  for (const line of run("losetup", "--list", "--noheadings", "-O", "NAME,BACK-FILE").split("\n")) {
+    const [name = "", file = ""] = line.trim().split(/\s+/);
+    if (file.startsWith(`${rootPath}/`)) succeeds("losetup", "-d", name);
+  }
+}
+
+const textBytes = 512;
+
+const probe: DeviceProbe = {
+  write: async (device, text) => {
+    await sameDisk(device); // A path of another disk now: not this device any more.
+    run(
+      ...(["sh", "-euc"] as const),
+      'printf %s "$1" | dd of="$2" bs=512 conv=sync,notrunc,nocreat,fsync status=none',
+      "sh",
+      text,
+      device.path,
+    );
+  },
+  read: async (device) => {
+    await sameDisk(device);
+    run("blockdev", "--flushbufs", device.path);
+    const text = run("head", "-c", String(textBytes), device.path);
+    return text.replaceAll("\0", "");
+  },
+  sizeBytes: async (device) => (await sameDisk(device)).sizeBytes,
+  use: async (device) => {
+    const mount = join("/run", `flocker-test-${randomUUID()}`);
+    run("mkfs.ext4", "-q", "-F", device.path);
+    run("mkdir", mount);
+    run("mount", device.path, mount);
+    return {
+      [Symbol.asyncDispose]: async () => {
+        run("umount", mount);
+        run("rmdir", mount);
+      },
+    };
+  },
+  hold: async (device) => {
+    const hold = await holdDevice(device, { deadlineMs: 5000, busyMsMax: 0 });
+    return { [Symbol.asyncDispose]: hold.release };
+  },
+};
+
+async function sameDisk(device: Device): Promise<{ readonly sizeBytes: number }> {
+  const found = await readBlockDevice(device.path);
+  if (found?.diskSequence !== device.diskSequence || found.sizeBytes === 0) {
+    throw new Error(`${device.path} is gone`);
+  }
+  return found;
+}
