@@ -20,9 +20,8 @@ export type AgentConfig = {
 
 const controlPortDefault = 4524;
 const poolName = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
-/** RFC 1123 host names and IPv4 addresses; IPv6 addresses have colons. */
-const hostname =
-  /^(?=.{1,253}$)[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$/;
+/** One label of a host name (RFC 1123); IPv6 addresses have colons. */
+const hostLabel = /^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$/;
 const ipv6 = /^[0-9a-fA-F:]+$/;
 const sizeForm = /^(\d+)([kmgt]i?b?|b)?$/i;
 
@@ -105,10 +104,14 @@ function parseSize(value: unknown, where: string): number | undefined {
 }
 
 function parseHost(value: unknown): string {
-  if (typeof value === "string" && (hostname.test(value) || ipv6.test(value))) return value;
+  if (typeof value === "string" && (isHostname(value) || ipv6.test(value))) return value;
   throw invalid(
     `Key control-service.hostname must be a host name or an address, not ${show(value)}.`,
   );
+}
+
+function isHostname(text: string): boolean {
+  return text.length <= 253 && text.split(".").every((label) => hostLabel.test(label));
 }
 
 function parsePort(value: unknown): number {
