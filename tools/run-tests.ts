@@ -79,7 +79,9 @@ function readReport(file: string): VitestReport {
   return JSON.parse(readFileSync(file, "utf8")) as VitestReport;
 }
 
-/** Seeds 1 to 200 are always the same; the others follow from the commit, so they differ and replay. */
+/**
+ * Seeds 1 to 200 are always the same; the others follow from the commit, so they differ and replay.
+ */
 async function seeds(): Promise<void> {
   const first = 1000 + (await commitNumber());
   const half = chosenSeeds / 2;

@@ -58,7 +58,9 @@ export class Tally {
     if ((report === null || exitStatus !== 0) && failed === 0) this.add(project, oneOf(false));
   }
 
-  /** The summary: a line for each kind, those without any test named, the total in the last line. */
+  /**
+   * The summary: a line for each kind, those without any test named, the total in the last line.
+   */
   lines(): readonly string[] {
     const kinds = [...this.#counts].map(([kind, count]) => {
       const none = count.passed + count.failed === 0;
