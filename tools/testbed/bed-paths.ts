@@ -7,6 +7,8 @@ export type BedPaths = {
   readonly id: string;
   readonly checkout: string;
   readonly root: string;
+  /** A file for each purpose that this checkout ever had hosts for. */
+  readonly beds: string;
   readonly lock: string;
   readonly owner: string;
   readonly loopNodes: string;
@@ -23,11 +25,13 @@ export function bedPaths(checkout: string, purpose: string): BedPaths {
   const hash = createHash("sha256").update(`${checkout}\0${purpose}`).digest("hex").slice(0, 8);
   const id = `flocker-testbed-${hash}`;
   const root = join("/var/tmp", id);
+  const beds = join(checkout, ".cache/beds");
   return {
     id,
     checkout,
     root,
-    lock: join(checkout, ".cache", `${purpose}.lock`),
+    lock: join(beds, `${purpose}.lock`),
+    beds,
     owner: join(root, "owner.json"),
     loopNodes: join(root, "loop-nodes.json"),
     sanImage: join(root, "san.img"),

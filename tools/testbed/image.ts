@@ -52,6 +52,7 @@ export function imageTar(bed: BedPaths): string {
 export async function buildImage(bed: BedPaths): Promise<void> {
   using _lock = lock(join(bed.cache, "image.lock"));
   if (existsSync(imageTar(bed))) return;
+  console.error("flocker: making the demo's image from Debian packages (once)");
   const work = join(bed.cache, "image");
   rmSync(work, { recursive: true, force: true });
   const root = join(work, "root");
