@@ -1,147 +1,214 @@
-import { type Document, isMap, isScalar, LineCounter, parseDocument } from "yaml";
+import { isIP } from "node:net";
+import { isMap, isNode, isScalar, LineCounter, parseDocument, type Document } from "yaml";
 import { FlockerError } from "../lib/errors.ts";
 
-/** One pool as agent.yml describes it. */
+/** A pool of this node: the driver, and the driver's own keys, which it checks itself. */
 export type PoolConfig = {
   readonly name: string;
   readonly backend: string;
   /** Bytes of a dataset without a size; undefined means the product's default. */
   readonly defaultSizeBytes: number | undefined;
-  /** The driver's own keys. */
   readonly options: Readonly<Record<string, unknown>>;
 };
 
+/** agent.yml, in Flocker 1.15's format and with `pools` and `unknown_names`. */
 export type AgentConfig = {
   readonly controlHost: string;
   readonly controlPort: number;
+  /** Sorted by name; at least one. `dataset` of the old format is the pool `default`. */
   readonly pools: readonly PoolConfig[];
+  /** Whether an unknown volume name is denied while the control service cannot be asked. */
   readonly unknownNames: "deny" | "hold";
+  /** What was accepted but does nothing, for the log: sentences that name key and place. */
+  readonly notices: readonly string[];
 };
 
-const controlPortDefault = 4524;
-const poolName = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
-/** One label of a host name (RFC 1123); IPv6 addresses have colons. */
-const hostLabel = /^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$/;
-const ipv6 = /^[0-9a-fA-F:]+$/;
-const sizeForm = /^(\d+)([kmgt]i?b?|b)?$/i;
+const portDefault = 4524;
+const topKeys = ["version", "control-service", "dataset", "pools", "unknown_names", "logging"];
+const controlKeys = ["hostname", "port"];
+
+type Values = Readonly<Record<string, unknown>>;
+type Path = readonly string[];
 
 /**
- * Reads agent.yml in Flocker's format (version 1): `dataset:` is the pool named `default`, `pools:`
- * maps names to the same keys. Anything wrong is `CONFIGURATION_INVALID` with one sentence that
- * names the key. Unknown keys at the top are accepted, as in the original.
+ * Reads agent.yml. Whatever is wrong is one `CONFIGURATION_INVALID` with file, line and column, and
+ * never shows a value: it may be a secret. Keys that Flocker does not know at the top and in
+ * `control-service` are accepted, as 1.15 did, and become notices; in a pool they are the driver's.
  */
-export function parseAgentConfig(text: string): AgentConfig {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
-  const [error] = document.errors;
-  if (error !== undefined) {
-    const { line, col } = lines.linePos(error.pos[0]);
-    throw invalid(`not YAML at line ${line}, column ${col}: ${error.message.split("\n")[0]}`);
-  }
-  const root = mapping(toValue(document), "the file");
-  const version = required(root, "version", "");
-  if (version !== 1) throw invalid(`Key version must be 1, not ${show(version)}.`);
-  const service = mapping(required(root, "control-service", ""), "control-service");
-  return {
-    controlHost: parseHost(required(service, "hostname", "control-service.")),
-    controlPort: parsePort(service["port"]),
-    pools: parsePools(root),
-    unknownNames: parseUnknownNames(root["unknown_names"]),
-  };
+export function parseAgentConfig(text: string, file = "agent.yml"): AgentConfig {
+  return new AgentFile(text, file).read();
 }
 
-function toValue(document: Document): unknown {
-  if (document.contents !== null && !isMap(document.contents) && !isScalar(document.contents)) {
-    throw invalid("The file must be a mapping of keys.");
+class AgentFile {
+  readonly #document: Document;
+  readonly #lines = new LineCounter();
+  readonly #file: string;
+
+  constructor(text: string, file: string) {
+    this.#file = file;
+    this.#document = parseDocument(text, { lineCounter: this.#lines });
+    const [error] = this.#document.errors;
+    if (error === undefined) return;
+    const { line, col } = this.#lines.linePos(error.pos[0]);
+    const sentence = error.message.split(/ at line |\n/)[0] ?? error.code;
+    throw invalid(`${file}:${line}:${col}: ${sentence}`);
   }
-  return document.toJS({ maxAliasCount: 10 });
+
+  read(): AgentConfig {
+    const root = this.#object([]);
+    this.#require(root, ["version"]);
+    if (root["version"] !== 1) throw this.#wrong(["version"], "must be 1");
+    return {
+      ...this.#controlService(root),
+      pools: this.#pools(root),
+      unknownNames: this.#unknownNames(root),
+      notices: [
+        ...this.#unknown([], root, topKeys),
+        ...this.#unknown(["control-service"], this.#object(["control-service"]), controlKeys),
+        ...this.#logging(root),
+      ],
+    };
+  }
+
+  #controlService(root: Values): Pick<AgentConfig, "controlHost" | "controlPort"> {
+    this.#require(root, ["control-service"]);
+    const section = this.#object(["control-service"]);
+    this.#require(section, ["control-service", "hostname"]);
+    const { hostname, port = portDefault } = section;
+    if (typeof hostname !== "string" || !isHostname(hostname)) {
+      throw this.#wrong(["control-service", "hostname"], "must be a host name or an IP address");
+    }
+    if (!isInteger(port) || port < 1 || port > 65_535) {
+      throw this.#wrong(["control-service", "port"], "must be a whole number from 1 to 65535");
+    }
+    return { controlHost: hostname, controlPort: port };
+  }
+
+  #pools(root: Values): readonly PoolConfig[] {
+    if (!("pools" in root)) this.#require(root, ["dataset"]);
+    const named = "pools" in root ? this.#object(["pools"]) : {};
+    if ("dataset" in root && "default" in named) {
+      throw this.#wrong(
+        ["pools", "default"],
+        "and the key dataset both describe the pool named default; keep one of them",
+      );
+    }
+    const pools = Object.keys(named).map((name) => this.#pool(name, ["pools", name]));
+    if ("dataset" in root) pools.push(this.#pool("default", ["dataset"]));
+    if (pools.length === 0) throw this.#wrong(["pools"], "must describe at least one pool");
+    return pools.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #pool(name: string, path: Path): PoolConfig {
+    if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/.test(name)) {
+      throw this.#wrong(
+        path,
+        "is no name of a pool: up to 64 letters, digits, '_', '.' or '-', the first one a letter " +
+          "or digit",
+      );
+    }
+    const section = this.#object(path);
+    this.#require(section, [...path, "backend"]);
+    const { backend, default_size: size, ...options } = section;
+    if (typeof backend !== "string" || backend === "") {
+      throw this.#wrong([...path, "backend"], "must be the name of a driver or of its module");
+    }
+    const sizeBytes = size === undefined ? undefined : parseBytes(size);
+    if (sizeBytes === null) {
+      throw this.#wrong(
+        [...path, "default_size"],
+        "must be bytes, or a number with k, M, G or T, like 10G",
+      );
+    }
+    return { name, backend, defaultSizeBytes: sizeBytes, options };
+  }
+
+  #unknownNames(root: Values): AgentConfig["unknownNames"] {
+    const { unknown_names: value = "deny" } = root;
+    if (value === "deny" || value === "hold") return value;
+    throw this.#wrong(["unknown_names"], "must be deny or hold");
+  }
+
+  #unknown(path: Path, section: Values, known: readonly string[]): readonly string[] {
+    return Object.keys(section)
+      .filter((key) => !known.includes(key))
+      .map((key) => {
+        const where = path.length === 0 ? "" : ` in ${path.join(".")}`;
+        return (
+          `${this.#place([...path, key])}: the key ${key} is not known${where} and does nothing; ` +
+          `known are ${known.join(", ")}.`
+        );
+      });
+  }
+
+  /** Python's logging.dictConfig, of the original; ours is JSON lines on standard error. */
+  #logging(root: Values): readonly string[] {
+    const { logging } = root;
+    if (logging === undefined || logging === null) return [];
+    if (typeof logging === "object" && Object.keys(logging).length === 0) return [];
+    return [`${this.#place(["logging"])}: the key logging is accepted and does nothing.`];
+  }
+
+  /** The mapping at a path as plain values; anything else there is wrong. */
+  #object(path: Path): Values {
+    const node = path.length === 0 ? this.#document.contents : this.#document.getIn(path, true);
+    if (isMap(node)) {
+      const value: unknown = node.toJS(this.#document, { maxAliasCount: 100 });
+      if (typeof value === "object" && value !== null) return { ...value };
+    }
+    throw this.#wrong(path, "must be a mapping of keys to values");
+  }
+
+  #require(section: Values, path: Path): void {
+    const key = path.at(-1) ?? "";
+    if (section[key] !== undefined && section[key] !== null) return;
+    throw invalid(`Required key ${path.join(".")} is missing.`);
+  }
+
+  #wrong(path: Path, what: string): FlockerError {
+    const name = path.length === 0 ? "The file" : `Key ${path.join(".")}`;
+    return invalid(`${this.#place(path)}: ${name} ${what}.`);
+  }
+
+  /** `file:line:column` of a key. */
+  #place(path: Path): string {
+    const parent: unknown =
+      path.length < 2 ? this.#document.contents : this.#document.getIn(path.slice(0, -1), true);
+    const last = path.at(-1);
+    const pair = isMap(parent)
+      ? parent.items.find(({ key }) => isScalar(key) && String(key.value) === last)
+      : undefined;
+    const start = isNode(pair?.key) ? pair.key.range?.[0] : undefined;
+    const { line, col } = this.#lines.linePos(start ?? 0);
+    return line === 0 ? this.#file : `${this.#file}:${line}:${col}`;
+  }
 }
 
-function parsePools(root: Readonly<Record<string, unknown>>): readonly PoolConfig[] {
-  const { dataset, pools } = { dataset: root["dataset"], pools: root["pools"] };
-  if (dataset === undefined && pools === undefined) {
-    throw invalid("Required key dataset is missing (or pools, with one named default).");
-  }
-  const named = pools === undefined ? {} : mapping(pools, "pools");
-  if (dataset !== undefined && "default" in named) {
-    throw invalid("Both dataset and pools.default describe the pool named default; keep one.");
-  }
-  const all = dataset === undefined ? named : { default: dataset, ...named };
-  if (Object.keys(all).length === 0) throw invalid("Key pools must name at least one pool.");
-  return Object.entries(all).map(([name, value]) =>
-    parsePool(
-      name,
-      value,
-      name === "default" && dataset !== undefined ? "dataset" : `pools.${name}`,
-    ),
-  );
+function invalid(sentence: string): FlockerError {
+  return new FlockerError("CONFIGURATION_INVALID", `Configuration error: ${sentence}`);
 }
 
-function parsePool(name: string, value: unknown, where: string): PoolConfig {
-  if (!poolName.test(name)) {
-    throw invalid(`The pool name ${show(name)} must be letters, digits, _, . or - (at most 64).`);
-  }
-  const { backend, default_size: size, ...options } = mapping(value, where);
-  if (backend === undefined) throw invalid(`Required key ${where}.backend is missing.`);
-  if (typeof backend !== "string" || backend === "") {
-    throw invalid(`Key ${where}.backend must be the name of a driver, not ${show(backend)}.`);
-  }
-  return { name, backend, defaultSizeBytes: parseSize(size, `${where}.default_size`), options };
+function isInteger(value: unknown): value is number {
+  return Number.isSafeInteger(value);
 }
 
-const unitPowers: Readonly<Record<string, number>> = { k: 1, m: 2, g: 3, t: 4 };
-
-function parseSize(value: unknown, where: string): number | undefined {
-  if (value === undefined) return undefined;
-  const text = typeof value === "number" || typeof value === "string" ? value.toString() : "";
-  const match = sizeForm.exec(text);
-  const unit = (match?.[2] ?? "b").charAt(0).toLowerCase();
-  const bytes = Number(match?.[1]) * 1024 ** (unitPowers[unit] ?? 0);
-  if (match === null || !Number.isSafeInteger(bytes) || bytes <= 0) {
-    throw invalid(`Key ${where} must be bytes or a number with K, M, G or T, not ${show(value)}.`);
-  }
-  return bytes;
-}
-
-function parseHost(value: unknown): string {
-  if (typeof value === "string" && (isHostname(value) || ipv6.test(value))) return value;
-  throw invalid(
-    `Key control-service.hostname must be a host name or an address, not ${show(value)}.`,
-  );
-}
-
+/** RFC 1034, as JSON schema's format `hostname`; IP addresses too. */
 function isHostname(text: string): boolean {
-  return text.length <= 253 && text.split(".").every((label) => hostLabel.test(label));
+  if (isIP(text) !== 0) return true;
+  const label = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
+  return text.length <= 253 && text.split(".").every((part) => label.test(part));
 }
 
-function parsePort(value: unknown): number {
-  if (value === undefined) return controlPortDefault;
-  if (typeof value === "number" && Number.isInteger(value) && value > 0 && value < 65_536) {
-    return value;
-  }
-  throw invalid(`Key control-service.port must be an integer from 1 to 65535, not ${show(value)}.`);
-}
+const units: Readonly<Record<string, number>> = {
+  "": 1,
+  k: 2 ** 10,
+  m: 2 ** 20,
+  g: 2 ** 30,
+  t: 2 ** 40,
+};
 
-function parseUnknownNames(value: unknown): "deny" | "hold" {
-  if (value === undefined) return "deny";
-  if (value === "deny" || value === "hold") return value;
-  throw invalid(`Key unknown_names must be deny or hold, not ${show(value)}.`);
-}
-
-function mapping(value: unknown, where: string): Readonly<Record<string, unknown>> {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
-  throw invalid(`Key ${where} must be a mapping of keys, not ${show(value)}.`);
-}
-
-function required(from: Readonly<Record<string, unknown>>, key: string, prefix: string): unknown {
-  if (from[key] === undefined) throw invalid(`Required key ${prefix}${key} is missing.`);
-  return from[key];
-}
-
-function show(value: unknown): string {
-  return (JSON.stringify(value) ?? String(value)).slice(0, 80);
-}
-
-function invalid(message: string): FlockerError {
-  return new FlockerError("CONFIGURATION_INVALID", `Configuration error: ${message}`);
+function parseBytes(value: unknown): number | null {
+  const [, digits, unit = ""] = /^(\d+)\s*(?:([kmgt])(?:i?b)?)?$/i.exec(String(value)) ?? [];
+  const bytes = Number(digits) * (units[unit.toLowerCase()] ?? Number.NaN);
+  return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : null;
 }

@@ -57,7 +57,7 @@ async function importDriver(backend: string): Promise<object> {
   } catch (cause) {
     throw new FlockerError(
       "CONFIGURATION_INVALID",
-      `'${backend}' is neither a built-in plugin nor a 3rd party module. ` +
+      `Configuration error: '${backend}' is neither a built-in plugin nor a 3rd party module. ` +
         `Built in: ${knownDrivers.join(", ")}.`,
       { cause },
     );
@@ -86,14 +86,14 @@ export function checkOptions(driver: Driver, options: Readonly<Record<string, un
   }
   const missing = driver.options.required?.find((key: string) => !(key in options));
   if (missing !== undefined) {
-    throw invalid(`Configuration error: Required key ${missing} is missing.`);
+    throw invalid(`Required key ${missing} is missing.`);
   }
   const [error] = Errors(driver.options, options);
   if (error === undefined) return;
   const key = error.instancePath.slice(1).replaceAll("/", ".");
-  throw invalid(`Configuration error: Key ${key} of backend ${driver.name} ${error.message}.`);
+  throw invalid(`Key ${key} of backend ${driver.name} ${error.message}.`);
 }
 
 function invalid(message: string): FlockerError {
-  return new FlockerError("CONFIGURATION_INVALID", message);
+  return new FlockerError("CONFIGURATION_INVALID", `Configuration error: ${message}`);
 }
