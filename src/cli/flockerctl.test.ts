@@ -267,6 +267,8 @@ describe("errors", () => {
     ["move -d 5540", "must specify --destination"],
     ["create -n 1ac -m nonsense", "malformed metadata specification 'nonsense'"],
     ["create -n 1ac -s 0", "a size of '0' holds nothing"],
+    ["create -n 1ac --fs ntfs", "no such file system: 'ntfs' (there are ext4, xfs)"],
+    ["create -n 1ac --reclaim x", "no such reclaim policy: 'x'"],
     ["nonsense", "unknown command 'nonsense'"],
     ["ls --nonsense", "unknown option '--nonsense'"],
     ["node", "Please specify a command."],

@@ -23,6 +23,21 @@ export function parseSize(text: string): number {
   return bytes;
 }
 
+/** One of a few words, which the message lists. */
+function oneOf<const Word extends string>(
+  what: string,
+  words: readonly Word[],
+): (text: string) => Word {
+  return (text) => {
+    const found = words.find((word) => word === text);
+    if (found !== undefined) return found;
+    throw new UsageError(`no such ${what}: '${text}' (there are ${words.join(", ")})`);
+  };
+}
+
+export const parseFileSystem = oneOf("file system", ["ext4", "xfs"]);
+export const parseReclaim = oneOf("reclaim policy", ["trash", "delete", "retain"]);
+
 /** `a=b,c=d`; a value may contain further equals signs. */
 export function parseMetadata(text: string): Readonly<Record<string, string>> {
   const pairs = text === "" ? [] : text.split(",").map((pair) => pairOf(pair, text));

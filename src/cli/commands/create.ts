@@ -1,6 +1,6 @@
 import type { CreateDataset } from "../../protocol/api.ts";
 import { type CliContext, UsageError, command, nonEmpty } from "../command.ts";
-import { parseMetadata, parseSize } from "../parse-values.ts";
+import { parseFileSystem, parseMetadata, parseReclaim, parseSize } from "../parse-values.ts";
 import { selectNode } from "../select.ts";
 
 export const create = command({
@@ -38,12 +38,17 @@ export const create = command({
     },
     name: { kind: "option", value: "name", help: "Name of the volume in Docker", parse: nonEmpty },
     pool: { kind: "option", value: "pool", help: "Pool that stores it", parse: nonEmpty },
-    fs: { kind: "option", value: "fs", help: "File system: ext4 or xfs", parse: nonEmpty },
+    fs: {
+      kind: "option",
+      value: "fs",
+      help: "File system: ext4 or xfs",
+      parse: parseFileSystem,
+    },
     reclaim: {
       kind: "option",
       value: "policy",
       help: "What deleting does: trash, delete or retain",
-      parse: nonEmpty,
+      parse: parseReclaim,
     },
   },
   async run({ node: prefix, metadata = {}, size, ...given }, { output, connect }: CliContext) {
