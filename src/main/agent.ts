@@ -1,0 +1,256 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:net";
+import { dirname } from "node:path";
+import { Channel } from "../agent/channel.ts";
+import { type AgentConfig, parseAgentConfig } from "../agent/config.ts";
+import type { AgentOptions } from "../agent/core/agent-state.ts";
+import { ownAddress, readEra } from "../agent/era.ts";
+import { Runner } from "../agent/runner.ts";
+import { StateFiles } from "../agent/state-files.ts";
+import type { AttachableBackend } from "../backends/attachable.ts";
+import { openBackend } from "../backends/registry.ts";
+import { clientTls, loadTls, type TlsCredentials } from "../ca/tls.ts";
+import { DockerEngine } from "../containers/docker-engine.ts";
+import { loadDriver } from "../containers/load-driver.ts";
+import { startPluginServer } from "../docker-plugin/server.ts";
+import { type ClusterId, type NodeId, parseClusterId, parseNodeId } from "../domain/ids.ts";
+import { defaultSizeBytes, type Pool } from "../domain/pool.ts";
+import { seenByEngine } from "../host/engine-view.ts";
+import { LinuxHost } from "../host/linux-host.ts";
+import { FlockerError } from "../lib/errors.ts";
+import type { Logger } from "../lib/log.ts";
+import { version } from "../lib/version.ts";
+import { watchEngine } from "./engine-watch.ts";
+
+export type AgentPaths = {
+  readonly config: string;
+  readonly dataDir: string;
+  readonly runDir: string;
+  readonly mountRoot: string;
+  readonly pluginSocket: string;
+  readonly engineSocket: string;
+};
+
+export const agentPaths: Omit<AgentPaths, "config"> = {
+  dataDir: "/var/lib/flocker/agent",
+  runDir: "/run/flocker",
+  mountRoot: "/flocker",
+  pluginSocket: "/run/docker/plugins/flocker/flocker.sock",
+  engineSocket: "/var/run/docker.sock",
+};
+
+/** The engine knows a driver by the name of its socket. */
+const driverName = "flocker";
+/** Port of the node-to-node streams; announced in hello. */
+const peerPort = 4525;
+const startCallMsMax = 30_000;
+
+/** Everything of this machine that the agent works with, checked before it begins. */
+type Machine = {
+  readonly config: AgentConfig;
+  readonly credentials: TlsCredentials;
+  readonly host: LinuxHost;
+  readonly backends: ReadonlyMap<string, AttachableBackend>;
+  readonly files: StateFiles;
+  readonly lockDir: string;
+  readonly agent: AgentOptions;
+};
+
+/**
+ * Runs the agent until it is told to stop: driver, loop and Docker plugin in one process. Resolves
+ * with the exit status. Everything that is wrong with the machine or the files is said in one
+ * sentence before anything is mounted.
+ */
+export async function runAgent(
+  paths: AgentPaths,
+  log: Logger,
+  stopped: Promise<void>,
+): Promise<number> {
+  if (process.getuid?.() !== 0) {
+    throw new FlockerError("NOT_ROOT", "The agent mounts file systems and must run as root.");
+  }
+  await using scope = new AsyncDisposableStack();
+  const machine = await readMachine(paths, log, scope);
+  const { node, bootId } = machine.agent;
+  log.info("agent.started", { nodeId: node, bootId, pools: [...machine.backends.keys()] });
+  const failed = Promise.withResolvers<number>();
+  await wire(paths, machine, { log, scope, fail: (status) => failed.resolve(status) });
+  await writePid(`${paths.runDir}/agent.pid`, scope);
+  const status = await Promise.race([stopped.then(() => 0), failed.promise]);
+  log.info("agent.stopped", { nodeId: node, status });
+  return status;
+}
+
+async function readMachine(
+  paths: AgentPaths,
+  log: Logger,
+  scope: AsyncDisposableStack,
+): Promise<Machine> {
+  const { config, credentials } = await readFiles(paths);
+  const { node, clusterId } = identityOf(credentials);
+  const era = await readEra(paths.runDir);
+  scope.use(await onlyAgent(paths.runDir));
+  const host = new LinuxHost({ mountRoot: paths.mountRoot, runDir: paths.runDir });
+  const signal = AbortSignal.timeout(startCallMsMax);
+  await host.prepare({ signal, deadlineMs: startCallMsMax, log });
+  const { backends, pools } = await openPools(config, { clusterId, log }, scope);
+  const files = new StateFiles({ dataDir: paths.dataDir, runDir: paths.runDir });
+  const lockDir = `${paths.runDir}/locks`;
+  await mkdir(lockDir, { recursive: true });
+  const agent: AgentOptions = {
+    node,
+    clusterId,
+    ...era,
+    instance: randomUUID(),
+    version,
+    address: { host: ownAddress(), peerPort },
+    pools,
+    unknownNames: config.unknownNames,
+    cluster: await files.loadCluster(),
+    run: await files.loadRun(),
+    mounted: await host.mountedDatasets(),
+    nowMs: performance.now(),
+  };
+  return { config, credentials, host, backends, files, lockDir, agent };
+}
+
+type Wiring = {
+  readonly log: Logger;
+  readonly scope: AsyncDisposableStack;
+  readonly fail: (status: number) => void;
+};
+
+/** Runner, plugin, engine and channel; disposed in reverse when the agent stops. */
+async function wire(
+  paths: AgentPaths,
+  machine: Machine,
+  { log, scope, fail }: Wiring,
+): Promise<void> {
+  const { config, credentials, ...parts } = machine;
+  const engine = new DockerEngine({
+    socketPath: paths.engineSocket,
+    driver: driverName,
+    shownRoot: paths.mountRoot,
+    log,
+  });
+  const runner = scope.use(
+    new Runner({
+      ...parts,
+      log,
+      nowMs: () => performance.now(),
+      newId: randomUUID,
+      send: (message) => channel.send(message),
+      disconnect: () => channel.disconnect(),
+      seenByEngine: async (datasetId, call) => {
+        const pid = await engine.pid();
+        return pid === null ? null : seenByEngine(paths, datasetId, pid, call);
+      },
+      onFatal: (error) => {
+        log.error("agent.failed", { err: error instanceof Error ? error.stack : String(error) });
+        fail(70);
+      },
+    }),
+  );
+  const channel = new Channel({
+    host: config.controlHost,
+    port: config.controlPort,
+    tls: clientTls(credentials, "TLSv1.3"),
+    log,
+    onOpen: () => runner.connected(),
+    onClose: () => runner.disconnected(),
+    onMessage: (message) => runner.received(message),
+    random: Math.random,
+  });
+  scope.use(channel);
+  // Before the engine starts, so that it finds an answer whether or not the control service does.
+  const port = { call: runner.call.bind(runner) };
+  scope.use(await startPluginServer({ socketPath: paths.pluginSocket, port, log }));
+  scope.use(watchEngine({ engine, log, changed: runner.engine.bind(runner) }));
+  const loading = new AbortController();
+  scope.defer(() => loading.abort());
+  void loadDriver(engine, driverName, { signal: loading.signal, log });
+}
+
+async function readFiles(
+  paths: AgentPaths,
+): Promise<{ readonly config: AgentConfig; readonly credentials: TlsCredentials }> {
+  let text: string;
+  try {
+    text = await readFile(paths.config, "utf8");
+  } catch (cause) {
+    throw new FlockerError(
+      "CONFIGURATION_INVALID",
+      `${paths.config} cannot be read; the guide in README.md shows one to start from.`,
+      { cause },
+    );
+  }
+  const config = parseAgentConfig(text);
+  const directory = dirname(paths.config);
+  const credentials = await loadTls(
+    {
+      authority: `${directory}/cluster.crt`,
+      certificate: `${directory}/node.crt`,
+      key: `${directory}/node.key`,
+    },
+    "node",
+  );
+  return { config, credentials };
+}
+
+function identityOf(credentials: TlsCredentials): {
+  readonly node: NodeId;
+  readonly clusterId: ClusterId;
+} {
+  const { identity, cluster } = credentials;
+  if (identity.kind !== "node" || cluster === null) {
+    throw new FlockerError(
+      "CERTIFICATE_INVALID",
+      "The node's certificate names no node, or its authority no cluster; make both with flocker-ca.",
+    );
+  }
+  return { node: parseNodeId(identity.nodeId), clusterId: parseClusterId(cluster) };
+}
+
+async function openPools(
+  config: AgentConfig,
+  context: { readonly clusterId: ClusterId; readonly log: Logger },
+  scope: AsyncDisposableStack,
+): Promise<{
+  readonly backends: ReadonlyMap<string, AttachableBackend>;
+  readonly pools: readonly Pool[];
+}> {
+  const backends = new Map<string, AttachableBackend>();
+  const pools: Pool[] = [];
+  for (const { name, backend: driver, options, defaultSizeBytes: size } of config.pools) {
+    const backend = scope.use(await openBackend({ backend: driver, options }, context));
+    backends.set(name, backend);
+    const { capabilities } = backend;
+    pools.push({ name, driver, capabilities, defaultSizeBytes: size ?? defaultSizeBytes });
+  }
+  return { backends, pools };
+}
+
+/** Two agents on one machine would both mount: the kernel lets one have this abstract name. */
+async function onlyAgent(runDir: string): Promise<AsyncDisposable> {
+  const server: Server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", () =>
+      reject(
+        new FlockerError("PORT_IN_USE", `Another agent is running on this machine (${runDir}).`),
+      ),
+    );
+    server.listen({ path: `\0flocker-agent:${runDir}` }, resolve);
+  });
+  return {
+    [Symbol.asyncDispose]: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve());
+      }),
+  };
+}
+
+async function writePid(path: string, scope: AsyncDisposableStack): Promise<void> {
+  await writeFile(path, `${process.pid}\n`);
+  scope.defer(() => rm(path, { force: true }));
+}

@@ -1,0 +1,69 @@
+import type { ContainerSeen } from "../agent/core/effects.ts";
+import type { Engine } from "../containers/engine.ts";
+import type { Logger } from "../lib/log.ts";
+
+export type WatchOptions = {
+  readonly engine: Engine;
+  readonly log: Logger;
+  /** Called with the whole list after each change, and with null when the engine went away. */
+  readonly changed: (containers: readonly ContainerSeen[] | null) => void;
+};
+
+/** A burst of events (compose down) is one list; the engine is not asked more often. */
+const listMsMin = 200;
+/** An event may be lost with a restart of the engine. */
+const listMsMax = 30_000;
+
+/** Keeps the agent's picture of what the engine runs fresh until disposed. */
+export function watchEngine({ engine, log, changed }: WatchOptions): AsyncDisposable {
+  const abort = new AbortController();
+  const { signal } = abort;
+  let listing = false;
+  let again = false;
+  const list = async (): Promise<void> => {
+    if (listing) {
+      again = true;
+      return;
+    }
+    listing = true;
+    const answer = await engine.containers({ signal });
+    if (!signal.aborted) {
+      changed(
+        answer.kind === "answered"
+          ? answer.value.map(({ id, name, running, volumes }) => ({ id, name, running, volumes }))
+          : null,
+      );
+    }
+    listing = false;
+    if (!again || signal.aborted) return;
+    again = false;
+    timers.add(setTimeout(() => start(), listMsMin));
+  };
+  const timers = new Set<NodeJS.Timeout>();
+  const start = (): void => {
+    list().catch((error: unknown) => {
+      listing = false;
+      if (!signal.aborted) log.warn("engine.unlisted", { err: String(error) });
+    });
+  };
+  const interval = setInterval(start, listMsMax);
+  const watching = engine
+    .watch(
+      (event) => {
+        if (event.kind === "disconnected") changed(null);
+        else start();
+      },
+      { signal },
+    )
+    .catch((error: unknown) => {
+      if (!signal.aborted) log.warn("engine.unwatched", { err: String(error) });
+    });
+  return {
+    async [Symbol.asyncDispose](): Promise<void> {
+      abort.abort();
+      clearInterval(interval);
+      for (const timer of timers) clearTimeout(timer);
+      await watching;
+    },
+  };
+}
