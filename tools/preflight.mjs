@@ -23,6 +23,8 @@ function freeBytes(path) {
   return bavail * bsize;
 }
 
+const namespaces = ["--pid", "--mount", "--net", "--uts", "--ipc"];
+
 /** What is needed, what to do without it, and whether it is there. */
 const needs = [
   {
@@ -71,7 +73,7 @@ const needs = [
     name: "the right to make namespaces",
     remedy: "use a machine, a virtual machine or a privileged container",
     isThere: () =>
-      succeeds("unshare", "--pid", "--mount", "--net", "--uts", "--ipc", "--fork", "true"),
+      succeeds("unshare", ...namespaces, "--propagation", "unchanged", "--fork", "true"),
   },
   {
     name: "3 GB of free disk in /var/tmp",
