@@ -28,8 +28,9 @@ export async function startSwitch(bed: BedPaths): Promise<ProcessIdentity> {
     if (!isAlive(process)) throw new Error(`the switch has ended: see ${bed.root}/switch.log`);
     return readlinkSync(`/proc/${process.pid}/exe`).includes("sleep");
   });
-  // No mount of ours is to reach this machine. Without -r this is done at the root of the namespace,
-  // which below a chroot(2) is not the root that we see, and the only one that can be named.
+  // No mount of ours is to reach this machine. Without -r this is done at the root of the
+  // namespace, which below a chroot(2) is not the root that we see, and the only one that can be
+  // named.
   await run("nsenter", "-t", String(process.pid), "-m", "--", "mount", "--make-rprivate", "/");
   const inNamespaces = ["nsenter", "-t", String(process.pid), "-m", "-n", "-r", "--"] as const;
   const inSwitch = (...command: string[]): Promise<string> => run(...inNamespaces, ...command);
