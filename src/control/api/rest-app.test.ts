@@ -1,5 +1,6 @@
+import { once } from "node:events";
 import { type RequestOptions, request } from "node:https";
-import type { TlsOptions } from "node:tls";
+import { connect, type TlsOptions } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Check } from "typebox/value";
 import { makeTestCluster, type TestCluster } from "../../ca/test-cluster.ts";
@@ -129,5 +130,20 @@ describe("over TLS", () => {
     } finally {
       await app.close();
     }
+  });
+
+  test("a connection on which nothing is asked does not keep the API from closing", async () => {
+    const limits = { closeMsMax: 50 };
+    const app = createRestApp({ control: new TestControl(), log: silentLogger, tls, limits });
+    await app.listen({ port: 0, host: "127.0.0.1" });
+    const port = Number(new URL(app.listeningOrigin).port);
+    const credentials = await loadTls(cluster.user, "user");
+    const options = { host: "127.0.0.1", port, ...clientTls(credentials, "TLSv1.2") };
+    const silent = connect(options);
+    await once(silent, "secureConnect");
+    const ended = once(silent, "close");
+    await app.close();
+    await ended;
+    expect(app.server.listening).toBe(false);
   });
 });

@@ -20,6 +20,8 @@ export type RestLimits = {
   readonly connectionsMax: number;
   /** For a request to arrive whole. */
   readonly arrivalMsMax: number;
+  /** For answers that are under way when the API is closed. */
+  readonly closeMsMax: number;
 };
 
 export const restLimits: RestLimits = {
@@ -28,6 +30,7 @@ export const restLimits: RestLimits = {
   inFlightMax: 512,
   connectionsMax: 4_096,
   arrivalMsMax: 30_000,
+  closeMsMax: 5_000,
 };
 
 export type RestOptions = {
@@ -40,7 +43,7 @@ export type RestOptions = {
 
 /**
  * The REST API of the control service (port 4523). Ready for `listen`; `close` ends idle
- * connections and waits for the answers that are under way.
+ * connections and waits a while for the answers that are under way.
  */
 export function createRestApp(options: RestOptions): FastifyInstance<Server> {
   const { control, log, tls } = options;
@@ -65,6 +68,7 @@ export function createRestApp(options: RestOptions): FastifyInstance<Server> {
   const routes = [...flockerRoutes(control), ...ownRoutes(control)];
   takeBytes(app);
   countRequests(app, limits.inFlightMax);
+  endLateConnections(app, limits.closeMsMax);
   app.setErrorHandler((error, request, reply) => fail(log, error, request, reply));
   app.setNotFoundHandler((request, reply) => notFound(routes, request, reply));
   for (const { method, path, answer } of routes) {
@@ -111,6 +115,19 @@ function countRequests(app: FastifyInstance<Server>, inFlightMax: number): void 
     return done(
       new FlockerError("TOO_MANY_REQUESTS", "Too many requests at one time; ask again in 1 s."),
     );
+  });
+}
+
+/** Node.js does not count a connection as idle on which nothing was ever asked. */
+function endLateConnections(app: FastifyInstance<Server>, closeMsMax: number): void {
+  let timer: NodeJS.Timeout | undefined;
+  app.addHook("preClose", (done) => {
+    timer = setTimeout(() => app.server.closeAllConnections(), closeMsMax);
+    done();
+  });
+  app.addHook("onClose", (_instance, done) => {
+    clearTimeout(timer);
+    done();
   });
 }
 
