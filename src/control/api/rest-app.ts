@@ -146,7 +146,7 @@ function fail(
   reply: FastifyReply,
 ): FastifyReply {
   const answer = errorAnswer(error, request.id);
-  if (answer.status >= 500) {
+  if (answer.status === 500) {
     log.error("request.failed", {
       requestId: request.id,
       method: request.method,
