@@ -89,6 +89,10 @@ export class MemoryStore implements Store {
     return this.#queue.add({ writes, revision, urgent: options.urgent ?? false });
   }
 
+  isFull(): boolean {
+    return false;
+  }
+
   audit(limit: number): Promise<readonly AuditEntry[]> {
     return Promise.resolve((this.#medium.durable?.audit ?? []).slice(-limit).toReversed());
   }

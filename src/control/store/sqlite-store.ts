@@ -201,6 +201,10 @@ class SqliteStore implements Store {
     return this.#queue.add({ writes, revision, urgent: options.urgent ?? false });
   }
 
+  isFull(): boolean {
+    return !this.#parts.ballast.hold();
+  }
+
   audit(limit: number): Promise<readonly AuditEntry[]> {
     return Promise.resolve(readAudit(this.#parts.database, limit));
   }

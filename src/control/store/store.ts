@@ -64,6 +64,8 @@ export interface Store extends AsyncDisposable {
    * must end: the next start checks before it serves.
    */
   commit(writes: readonly StoreWrite[], revision: number, options?: CommitOptions): Promise<void>;
+  /** The space that is kept back is in use: what makes the store grow should not be asked. */
+  isFull(): boolean;
   /** Newest first, at most `limit`. */
   audit(limit: number): Promise<readonly AuditEntry[]>;
   /** Commits what is waiting and closes. Commits after this are `STORE_FAILED`. */
