@@ -162,7 +162,7 @@ function needsNode(
   return record.op !== null || (record.claim === null && record.primary === node);
 }
 
-function conditionOf(entry: NodeEntry): Condition | null {
+export function conditionOf(entry: NodeEntry): Condition | null {
   if (entry.clashWith !== null) {
     return condition(
       "NODE_ID_CLASH",

@@ -1,0 +1,219 @@
+import { type Condition, condition } from "../../domain/condition.ts";
+import type { NodeId } from "../../domain/ids.ts";
+import type { Claim, DatasetRecord, Op } from "../../domain/record.ts";
+import type { Observation } from "../../protocol/agent-messages.ts";
+import { pingPong, wantedBy, wants } from "./claims.ts";
+import type { CoreState } from "./core-state.ts";
+import { lostText } from "./recovery.ts";
+import type { Session } from "./state.ts";
+
+/**
+ * Why a dataset is not where it should be, in a sentence that lets a person act; null when it is.
+ * What the node that works on it says of itself comes first.
+ */
+export function datasetCondition(
+  state: CoreState,
+  record: DatasetRecord,
+  nowMs: number,
+): Condition | null {
+  if (record.lost) return condition("RECORD_LOST", lostText(record));
+  if (record.op !== null) return ofOp(state, record, record.op);
+  if (record.claim !== null) return ofClaim(state, record, record.claim, nowMs);
+  if (record.deletion !== null) return ofDeletion(state, record);
+  return ofWant(state, record, nowMs);
+}
+
+/** What the holder's live session says that it sees; null when it is silent. */
+export function holderObservation(state: CoreState, record: DatasetRecord): Observation | null {
+  return record.claim === null ? null : observationOf(state, record.claim.node, record);
+}
+
+function observationOf(state: CoreState, node: NodeId, record: DatasetRecord): Observation | null {
+  return state.sessionOf(node)?.observations.get(record.datasetId) ?? null;
+}
+
+/** `node 08ad1785 (10.77.0.1)` */
+export function nodeText(state: CoreState, node: NodeId): string {
+  const host = state.nodes.get(node)?.host;
+  return `node ${node.slice(0, 8)}${host === undefined ? "" : ` (${host})`}`;
+}
+
+function ofOp(state: CoreState, record: DatasetRecord, op: Op): Condition {
+  const what =
+    op.kind === "destroy"
+      ? "destroy the volume"
+      : `detach the volume from ${op.target === null ? "its node" : nodeText(state, op.target)}`;
+  const { executor } = op;
+  if (executor === null) {
+    return condition(
+      "WAITING_FOR_OPERATION",
+      `Waiting for a connected node with the pool ${record.pool} to ${what}. Start an agent there.`,
+    );
+  }
+  const who = nodeText(state, executor.node);
+  if (op.vanishedAtMs !== null) {
+    return condition(
+      "WAITING_FOR_OPERATION",
+      `The agent on ${who} ended while it was to ${what}. What it asked the storage may still ` +
+        "land: after the longest time that takes, it is looked at again and done anew.",
+    );
+  }
+  if (state.sessionOf(executor.node) === null) {
+    return condition(
+      "OPERATION_UNDECIDED",
+      `${capital(who)} was to ${what} and is not connected: nobody knows whether it did. Start ` +
+        `it, or if it is gone for good: flockerctl node declare-dead ${executor.node}`,
+    );
+  }
+  const said = observationOf(state, executor.node, record)?.condition;
+  return said ?? condition("WORKING", `${capital(who)} is asked to ${what}.`);
+}
+
+function ofClaim(
+  state: CoreState,
+  record: DatasetRecord,
+  claim: Claim,
+  nowMs: number,
+): Condition | null {
+  const session = state.sessionOf(claim.node);
+  if (session === null) return silent(state, claim.node, "has the dataset and");
+  const seen = session.observations.get(record.datasetId);
+  if (seen !== undefined && seen.condition !== null) return seen.condition;
+  const who = nodeText(state, claim.node);
+  const waiting = wantedBy(state, record, nowMs);
+  if (waiting !== null || record.deletion !== null) {
+    return condition(
+      "WAITING_FOR_RELEASE",
+      `Waiting for ${who} to release: ${heldText(session, seen)}.`,
+    );
+  }
+  if (session.condition !== null) return session.condition;
+  if (claim.phase === "releasing") {
+    return condition("WAITING_FOR_RELEASE", `${capital(who)} is giving the dataset back.`);
+  }
+  if (seen?.shown === true) return null;
+  return condition("WORKING", `${capital(who)} has the claim and is getting the volume ready.`);
+}
+
+function heldText(session: Session, seen: Observation | undefined): string {
+  if (seen === undefined) return "it has not said yet what it sees";
+  const containers = [...seen.users, ...seen.holders].flatMap(({ container }) =>
+    container === null ? [] : [session.containers.get(container)?.name ?? container],
+  );
+  const names = [...new Set(containers)].sort();
+  if (names.length > 0) {
+    const noun = names.length === 1 ? "container" : "containers";
+    return `held by ${noun} ${names.slice(0, 5).join(", ")}; stop ${names.length === 1 ? "it" : "them"} there`;
+  }
+  const process = seen.holders.find(({ pid }) => pid !== null);
+  if (process !== undefined) {
+    return `held by process ${process.pid} (${process.command ?? "unknown"}); end it there`;
+  }
+  if (seen.users.length > 0) return "a Mount of its engine uses it; stop the container there";
+  return "nothing uses it there any more; it follows within some seconds";
+}
+
+function ofDeletion(state: CoreState, record: DatasetRecord): Condition | null {
+  if (record.deletion?.phase !== "deleting") return null;
+  if (record.residue !== null) return residue(state, record, record.residue);
+  return condition("WORKING", "The dataset is being deleted.");
+}
+
+function ofWant(state: CoreState, record: DatasetRecord, nowMs: number): Condition | null {
+  const mode = modeCondition(state);
+  if (mode !== null) return mode;
+  const target = wants(state, record, nowMs)[0]?.node ?? record.primary;
+  const entry = state.nodes.get(target);
+  const who = nodeText(state, target);
+  if (entry?.removed !== false) {
+    return condition(
+      "WAITING_FOR_NODE",
+      `Its primary, ${who}, was removed from the cluster. Move it: flockerctl move -d ` +
+        `${record.datasetId} -n <node>`,
+    );
+  }
+  const session = state.sessionOf(target);
+  if (session === null) return silent(state, target, "is its primary and");
+  if (session.condition !== null) return session.condition;
+  if (record.superseded.includes(target)) {
+    return condition(
+      "SUPERSEDED",
+      `${capital(who)} was declared dead while it had the dataset, and has not yet said that it ` +
+        "cut its access. It gets nothing of it before; if it does not come to that, reboot it.",
+    );
+  }
+  if (record.residue !== null && record.residue !== target) {
+    return residue(state, record, record.residue);
+  }
+  if (!session.pools.some(({ name }) => name === record.pool)) {
+    const pools = session.pools.map(({ name }) => name).join(", ") || "none";
+    return condition(
+      "POOL_MISSING",
+      `${capital(who)} has no pool ${record.pool} (its pools: ${pools}). Add it to its agent.yml, ` +
+        "or move the dataset to a node that has it.",
+    );
+  }
+  if (pingPong(state, record.datasetId, nowMs)) {
+    return condition(
+      "PING_PONG",
+      "The dataset was moved back and forth several times within a minute; the next move waits " +
+        "some seconds. Two nodes use it in turn: stop one of the containers.",
+    );
+  }
+  const said = session.observations.get(record.datasetId)?.condition;
+  return said ?? condition("WAITING_FOR_CLAIM", `${capital(who)} gets the dataset next.`);
+}
+
+/** The control service itself holds everything up. */
+export function modeCondition({ mode }: CoreState): Condition | null {
+  switch (mode.kind) {
+    case "recovering":
+      return condition("RECOVERING", mode.message);
+    case "read_only":
+      return condition(
+        mode.code === "TWO_CONTROL_SERVICES" ? "TWO_CONTROL_SERVICES" : "STORE_WENT_BACK",
+        mode.message,
+      );
+    case "normal":
+    default:
+      return null;
+  }
+}
+
+function residue(state: CoreState, record: DatasetRecord, node: NodeId): Condition {
+  const who = nodeText(state, node);
+  if (state.sessionOf(node) === null) {
+    return condition(
+      "WAITING_FOR_CLEANUP",
+      `The volume may still be attached to ${who}, which had it and was rebooted, and which is ` +
+        `not connected. Start it, or if it is gone for good: flockerctl node declare-dead ${node}`,
+    );
+  }
+  return (
+    observationOf(state, node, record)?.condition ??
+    condition(
+      "WAITING_FOR_CLEANUP",
+      `${capital(who)} detaches what it had attached before its last boot.`,
+    )
+  );
+}
+
+function silent(state: CoreState, node: NodeId, role: string): Condition {
+  const clash = state.nodes.get(node)?.clashWith ?? null;
+  if (clash !== null) {
+    return condition(
+      "NODE_ID_CLASH",
+      `${capital(nodeText(state, node))} ${role} shares its certificate with another machine. ` +
+        `Turn the wrong one off; then flockerctl node replace ${node}`,
+    );
+  }
+  return condition(
+    "WAITING_FOR_NODE",
+    `${capital(nodeText(state, node))} ${role} is not connected. Start it, or if it is gone for ` +
+      `good: flockerctl node declare-dead ${node}`,
+  );
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,84 @@
+import { type Condition, conditionCodes } from "../../domain/condition.ts";
+import { type DatasetRecord, nameOf } from "../../domain/record.ts";
+import type { DatasetView } from "../../protocol/api.ts";
+import { wantedBy } from "../core/claims.ts";
+import type { CoreState } from "../core/core-state.ts";
+import { datasetCondition, holderObservation } from "../core/dataset-condition.ts";
+import { type ConditionTimes, conditionView } from "./condition-view.ts";
+
+/** All that is known of one dataset: configuration, claim, volume, what its holder sees, why. */
+export function datasetView(
+  state: CoreState,
+  record: DatasetRecord,
+  times: ConditionTimes,
+  nowMs: number,
+): DatasetView {
+  const { claim, volume, op, datasetId } = record;
+  const condition = datasetCondition(state, record, nowMs);
+  const seen = holderObservation(state, record);
+  const containers = claim === null ? undefined : state.sessionOf(claim.node)?.containers;
+  return {
+    dataset_id: datasetId,
+    name: nameOf(record),
+    metadata: { ...record.metadata },
+    primary: record.primary,
+    maximum_size: record.maximumSizeBytes,
+    size: volume.kind === "exists" ? volume.sizeBytes : record.sizeBytes,
+    pool: record.pool,
+    fs: record.fileSystem,
+    reclaim: record.reclaim,
+    deleted: record.deletion !== null,
+    phase: phaseOf(state, record, condition, nowMs),
+    node: claim?.node ?? null,
+    path: seen?.shown === true ? seen.path : null,
+    claim:
+      claim === null
+        ? null
+        : { node: claim.node, generation: claim.generation, phase: claim.phase },
+    volume: { kind: volume.kind, ref: volume.kind === "exists" ? volume.ref : null },
+    formatted: record.formatted === "yes",
+    op: op === null ? null : { id: op.id, kind: op.kind, node: op.executor?.node ?? null },
+    users: (seen?.users ?? []).map(({ id, container }) => ({
+      id,
+      container: container === null ? null : (containers?.get(container)?.name ?? container),
+    })),
+    notice: record.notice,
+    condition: conditionView(condition, times.note(datasetId, condition, nowMs)),
+    revision: record.revision,
+  };
+}
+
+function phaseOf(
+  state: CoreState,
+  record: DatasetRecord,
+  condition: Condition | null,
+  nowMs: number,
+): DatasetView["phase"] {
+  if (record.deletion !== null) {
+    return record.deletion.phase === "deleting" ? "deleting" : "trashed";
+  }
+  if (condition !== null && conditionCodes[condition.code] === "error") return "error";
+  if (isMoving(state, record, nowMs)) return "moving";
+  if (condition !== null) return "pending";
+  return isAttached(state, record) ? "attached" : "detached";
+}
+
+/** A live session of the node that holds the claim says that containers can see it. */
+export function isAttached(state: CoreState, record: DatasetRecord): boolean {
+  return holderObservation(state, record)?.shown === true;
+}
+
+/** It has been somewhere and somebody else is to have it now. */
+function isMoving(state: CoreState, record: DatasetRecord, nowMs: number): boolean {
+  if (record.generation === 0) return false;
+  if (record.claim !== null) return wantedBy(state, record, nowMs) !== null;
+  return record.orderOpen;
+}
+
+/**
+ * Deleted datasets are listed until their volume is gone or in the trash, then not at all, though
+ * they are still known by id (design 9).
+ */
+export function isListed({ deletion }: DatasetRecord): boolean {
+  return deletion === null || deletion.phase === "deleting";
+}
