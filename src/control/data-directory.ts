@@ -1,0 +1,40 @@
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { FlockerError, messageOf } from "../lib/errors.ts";
+
+/** The database of a control service below its data path. */
+export function storePath(dataPath: string): string {
+  return join(dataPath, "store.sqlite");
+}
+
+/** Makes the directory if there is none; `CONFIGURATION_INVALID` says what is wrong with it. */
+export async function makeDataDirectory(dataPath: string): Promise<void> {
+  try {
+    await mkdir(dataPath, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new FlockerError(
+      "CONFIGURATION_INVALID",
+      `The data path ${dataPath} cannot be used: ${messageOf(cause)}. Make it a directory that ` +
+        "this user can write to, or name another one with --data-path.",
+      { cause, details: { dataPath } },
+    );
+  }
+}
+
+/** What tells this machine from the one that a store was copied from. (machine-id(5)) */
+export async function readMachineId(path = "/etc/machine-id"): Promise<string> {
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw noMachineId(path, cause);
+  });
+  const machineId = text.trim();
+  if (machineId === "") throw noMachineId(path, null);
+  return machineId;
+}
+
+function noMachineId(path: string, cause: unknown): FlockerError {
+  return new FlockerError(
+    "CONFIGURATION_INVALID",
+    `${path} does not say which machine this is. Make it: systemd-machine-id-setup`,
+    { cause },
+  );
+}
