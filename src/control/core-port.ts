@@ -19,7 +19,7 @@ import { nodeView } from "./views/node-view.ts";
 import { observedDatasets, observedNodes } from "./views/observed-lists.ts";
 import type { Presence } from "./views/presence.ts";
 
-/** The REST API's calls on the core: what they read and what they change goes through the pipeline. */
+/** The calls of the REST API on the core, each through the pipeline, also those that only read. */
 export class CorePort implements ControlPort {
   readonly #pipeline: CommitPipeline;
   readonly #presence: Presence;

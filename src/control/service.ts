@@ -108,7 +108,7 @@ async function loadCredentials({
   );
   const { expiresAtMs } = credentials;
   if (expiresAtMs < nowMs() + expiryWarningMs) {
-    log.warn("certificate.expiring", { expiresAt: new Date(expiresAtMs).toISOString() });
+    log.warn("certificate.aged", { expiresAt: new Date(expiresAtMs).toISOString() });
   }
   return credentials;
 }
