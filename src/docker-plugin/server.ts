@@ -32,7 +32,7 @@ const stopMsMax = 1_000;
  */
 export async function startPluginServer(options: PluginServerOptions): Promise<PluginServer> {
   await claimSocketPath(options.socketPath);
-  const state: State = { ...options, pending: new Set(), stopping: new AbortController() };
+  const state: State = { ...options, pending: new Set(), calls: new Set() };
   const server = createServer({ requireHostHeader: false }, (request, response) => {
     const ended = new Promise<void>((resolve) => {
       response.once("close", resolve);
@@ -60,7 +60,8 @@ export async function startPluginServer(options: PluginServerOptions): Promise<P
 type State = PluginServerOptions & {
   /** One for each request whose answer is neither written nor given up. */
   readonly pending: Set<Promise<void>>;
-  readonly stopping: AbortController;
+  /** One for each call that the port works on; a signal for all would keep them all for ever. */
+  readonly calls: Set<AbortController>;
 };
 
 function listen(server: Server, path: string): Promise<void> {
@@ -78,7 +79,7 @@ async function stop(server: Server, state: State): Promise<void> {
     server.close(() => resolve());
   });
   if (!(await settled(state.pending, stopMsMax))) {
-    state.stopping.abort();
+    for (const call of state.calls) call.abort(stopped);
     await settled(state.pending, stopMsMax);
   }
   server.closeAllConnections();
@@ -164,8 +165,15 @@ async function answerOf(
   }
 }
 
+/** Why a call was aborted. */
+const stopped = new FlockerError(
+  "CONTROL_UNAVAILABLE",
+  "The Flocker agent is being stopped. Try again.",
+);
+const abandoned = new FlockerError("DEADLINE_EXCEEDED", "Nobody waits for this answer.");
+
 async function ask(
-  { port, log, stopping }: State,
+  { port, log, calls }: State,
   call: PluginCall,
   response: ServerResponse,
 ): Promise<ResponseBody> {
@@ -176,26 +184,32 @@ async function ask(
     ...("id" in call ? { userId: call.id } : {}),
   };
   const durationMs = (): number => Math.round(performance.now() - begunMs);
-  const gone = new AbortController();
+  const abort = new AbortController();
+  calls.add(abort);
   response.once("close", () => {
+    calls.delete(abort);
     if (response.writableFinished) return;
     log.info("plugin_call.abandoned", { ...fields, durationMs: durationMs() });
-    gone.abort();
+    abort.abort(abandoned);
   });
   try {
-    const answer = await port.call(call, AbortSignal.any([gone.signal, stopping.signal]));
+    const answer = await Promise.race([port.call(call, abort.signal), rejection(abort.signal)]);
     const error = answer.kind === "error" ? { error: answer.message } : {};
     log.debug("plugin_call.answered", { ...fields, ...error, durationMs: durationMs() });
     return responseBody(call.kind, answer);
-  } catch (error) {
-    if (stopping.signal.aborted) {
-      return errorBody(call.kind, "The Flocker agent is being stopped. Try again.");
-    }
-    if (gone.signal.aborted) return errorBody(call.kind, "Nobody waits for this answer.");
+  } catch (thrown) {
+    const error: unknown = abort.signal.aborted ? abort.signal.reason : thrown;
     if (error instanceof FlockerError) return errorBody(call.kind, error.message);
-    log.error("plugin_call.failed", { ...fields, err: error });
+    log.error("plugin_call.failed", { ...fields, err: error, durationMs: durationMs() });
     return errorBody(call.kind, `Internal error of the Flocker agent: ${messageOf(error)}`);
   }
+}
+
+/** So that nobody waits for an answer that is not wanted any more. */
+function rejection(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
 }
 
 function send(response: ServerResponse, status: number, body: ResponseBody): void {
