@@ -64,7 +64,7 @@ function dispatch(record: DatasetRecord, event: RecordEvent): DatasetRecord | Re
       return claimRecovered(record, event);
     case "claim_forgotten":
       return record.claim?.node === event.node
-        ? { ...record, claim: null, residue: event.node }
+        ? { ...withResidue(record, event.node), claim: null }
         : refuse("no_claim");
     default:
       return unreachable(event);
@@ -170,10 +170,9 @@ function rebooted(record: DatasetRecord, event: Of<"rebooted">): DatasetRecord |
   const ended = claim !== null && claim.node === event.node && claim.era !== event.era;
   if (!ended && !superseded.includes(event.node)) return refuse("already");
   return {
-    ...record,
     // Nothing of the old boot can write any more, so a superseded node is clean again.
+    ...(ended ? { ...withResidue(record, event.node), claim: null } : record),
     superseded: without(superseded, event.node),
-    ...(ended ? { claim: null, residue: event.node } : {}),
   };
 }
 
@@ -185,8 +184,10 @@ function takenAway(
   if (!held && record.residue !== event.node) return refuse("no_claim");
   if (record.op !== null) return refuse("op_open");
   const mayBeAttached = record.volume.kind === "exists" || record.volume.kind === "creating";
+  // What somebody else holds by now is attached to that one.
+  const free = held || record.claim === null;
   const op: Op | null =
-    event.kind === "overridden" && mayBeAttached && record.poolKind === "attachable"
+    event.kind === "overridden" && free && mayBeAttached && record.poolKind === "attachable"
       ? {
           id: event.op,
           kind: "force_detach",
@@ -198,7 +199,7 @@ function takenAway(
   return {
     ...record,
     claim: held ? null : record.claim,
-    residue: null,
+    residue: record.residue === event.node ? null : record.residue,
     superseded: [...without(record.superseded, event.node), event.node],
     op,
   };
@@ -288,18 +289,35 @@ function deletionAdvanced(record: DatasetRecord, op: OpId): DatasetRecord | Refu
   }
 }
 
+/** Remembers a node whose attachment may stand; beside another such node it has to cut first. */
+function withResidue(record: DatasetRecord, node: NodeId): DatasetRecord {
+  return record.residue === null || record.residue === node
+    ? { ...record, residue: node }
+    : { ...record, superseded: [...without(record.superseded, node), node] };
+}
+
+/**
+ * A node says that it has the dataset mounted. The highest generation is the latest in history: an
+ * older holder was taken from meanwhile and must clean up.
+ */
 function claimRecovered(
   record: DatasetRecord,
   { holder }: Of<"claim_recovered">,
 ): DatasetRecord | Refusal {
-  const { claim } = record;
-  if (claim !== null && claim.node === holder.node && claim.generation === holder.generation) {
-    return refuse("already");
+  const { claim, op } = record;
+  if (record.superseded.includes(holder.node)) return refuse("superseded");
+  if (claim !== null && claim.generation >= holder.generation) {
+    if (claim.node !== holder.node) return withResidue(record, holder.node);
+    return refuse(claim.generation === holder.generation ? "already" : "stale_generation");
   }
+  // Nothing was granted while the op was open: a newer generation means that it has been closed.
+  if (op !== null && holder.generation <= record.generation) return refuse("op_open");
+  const kept = { ...record, residue: record.residue === holder.node ? null : record.residue };
   return {
-    ...record,
+    ...(claim === null || claim.node === holder.node ? kept : withResidue(kept, claim.node)),
     generation: Math.max(record.generation, holder.generation),
     claim: { ...holder, phase: "taken", before: null },
+    op: null,
   };
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseBootId, parseDatasetId, parseNodeId, parseOpId, parseVolumeRef } from "./ids.ts";
 import { newRecord } from "./new-record.ts";
-import type { DatasetRecord } from "./record.ts";
+import { type DatasetRecord, nameOf } from "./record.ts";
 import type { RecordEvent, Speaker } from "./record-event.ts";
 import { isRefusal, recordStep } from "./record-step.ts";
 
@@ -165,6 +165,32 @@ describe("existence", () => {
     expect(formatted.formatted).toBe("yes");
     expect(refusal(formatted, { kind: "formatted", by: a, generation: 1 })).toBe("already");
   });
+});
+
+test("a lost record takes no orders, one whose move is open no grant and no deletion", () => {
+  const order: RecordEvent = { kind: "ordered", node: b.node, atMs: 5 };
+  expect(refusal({ ...fresh, lost: true }, order)).toBe("lost");
+  const move = { id: op, source: a.node, target: b.node, phase: "sealed", generation: 1 } as const;
+  expect(refusal({ ...fresh, move }, grantTo(a))).toBe("move_open");
+  const deleting = after({ ...fresh, move }, { kind: "deletion_asked", atMs: 3, reclaim: "trash" });
+  expect(refusal(deleting, { kind: "deletion_advanced", op })).toBe("move_open");
+  expect(refusal({ ...fresh, volume: { kind: "gone" } }, grantTo(a))).toBe("volume_gone");
+});
+
+test("the name is the metadata's, null without one", () => {
+  expect([nameOf(fresh), nameOf({ metadata: {} })]).toEqual(["db", null]);
+});
+
+test("what no parser would let in crashes instead of changing a record", () => {
+  const kind: string = "thought_of";
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- that is the point
+  const broken = { kind } as never;
+  expect(() => recordStep(fresh, broken)).toThrow(/unreachable/);
+  expect(() => recordStep({ ...fresh, volume: broken }, registered)).toThrow(/unreachable/);
+  const asked = { atMs: 1, reclaim: broken, phase: "deleting" } as const;
+  expect(() =>
+    recordStep({ ...fresh, deletion: asked }, { kind: "deletion_advanced", op }),
+  ).toThrow(/unreachable/);
 });
 
 describe("deletion", () => {

@@ -46,20 +46,22 @@ function collectOne(state: CoreState, session: Session, holding: Holding): void 
   }
   const known = state.records.get(datasetId);
   if (known?.lost === true && holding.record !== null) restore(state, known, holding.record);
-  state.apply(datasetId, { kind: "generation_raised", generation });
-  if (!holding.mounted) return;
-  const claim = state.records.get(datasetId)?.claim ?? null;
-  if (claim !== null && claim.node !== session.node) {
-    // The store believed in another holder; if that one holds it too, its own hello says so.
-    state.apply(datasetId, { kind: "claim_forgotten", node: claim.node });
+  // Before the generation is raised: how much newer this claim is tells what happened since.
+  if (holding.mounted) {
+    const holder = { node: session.node, era: session.era, generation };
+    state.apply(datasetId, { kind: "claim_recovered", holder });
   }
-  const holder = { node: session.node, era: session.era, generation };
-  state.apply(datasetId, { kind: "claim_recovered", holder });
+  state.apply(datasetId, { kind: "generation_raised", generation });
 }
 
-/** The agent's last whole record replaces one that is lost: it was sent by a former store. */
+/**
+ * The agent's last whole record replaces one that is lost: it was sent by a former store. An op of
+ * it may still land, so it stays open until that is settled.
+ */
 function restore(state: CoreState, lost: DatasetRecord, last: DatasetRecord): void {
-  state.save({ ...last, claim: null, op: null, move: null }, lost.revision);
+  const vanished = last.op === null || last.op.executor === null ? null : state.startedAtMs;
+  const op = last.op === null ? null : { ...last.op, vanishedAtMs: vanished };
+  state.save({ ...last, claim: null, op, move: null }, lost.revision);
 }
 
 function lostRecord(state: CoreState, session: Session, holding: Holding): DatasetRecord {

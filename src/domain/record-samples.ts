@@ -1,0 +1,193 @@
+import { type Arbitrary, array, constantFrom, integer, nat, record as recordOf } from "fast-check";
+import { parseBootId, parseDatasetId, parseNodeId, parseOpId, parseVolumeRef } from "./ids.ts";
+import { newRecord } from "./new-record.ts";
+import type { DatasetRecord } from "./record.ts";
+import type { RecordEvent, Speaker } from "./record-event.ts";
+import { isRefusal, recordStep } from "./record-step.ts";
+
+const uuid = (prefix: string, index: number): string =>
+  `${prefix.repeat(8)}-0000-4000-8000-${String(index).padStart(12, "0")}`;
+
+/** A small world, so that random events often meet: three nodes, each booted up to three times. */
+export const nodes = [1, 2, 3].map((index) => parseNodeId(uuid("a", index)));
+export const boots = [1, 2, 3].map((index) => parseBootId(uuid("b", index)));
+export const ops = [1, 2, 3, 4].map((index) => parseOpId(uuid("c", index)));
+export const refs = ["v1", "v2"].map(parseVolumeRef);
+
+function at<T>(values: readonly T[], index: number): T {
+  const value = values[index % values.length];
+  if (value === undefined) throw new Error("an empty list has no element");
+  return value;
+}
+
+/** A dataset as it was asked for, `first` being its primary. */
+export const fresh: DatasetRecord = newRecord({
+  datasetId: parseDatasetId(uuid("d", 1)),
+  metadata: { name: "db" },
+  maximumSizeBytes: null,
+  sizeBytes: 1 << 30,
+  notice: null,
+  pool: "default",
+  poolKind: "attachable",
+  fileSystem: "ext4",
+  reclaim: "trash",
+  primary: at(nodes, 0),
+  atMs: 1,
+  lineage: at(ops, 0),
+});
+
+type Kind = RecordEvent["kind"];
+
+const kinds = [
+  "ordered",
+  "granted",
+  "taken",
+  "release_begun",
+  "released",
+  "declined",
+  "rebooted",
+  "fenced",
+  "overridden",
+  "residue_cleared",
+  "cut_reported",
+  "volume_registered",
+  "formatted",
+  "op_assigned",
+  "op_vanished",
+  "op_closed",
+  "deletion_asked",
+  "deletion_advanced",
+] as const satisfies readonly Kind[];
+
+/** What only `flocker control recover` says: a store that was lost or set back learns history. */
+const recoveryKinds = [
+  "generation_raised",
+  "claim_recovered",
+  "claim_forgotten",
+] as const satisfies readonly Kind[];
+
+/** What is random about an event; the rest of it depends on the record that it meets. */
+export type Choice = {
+  readonly kind: Kind;
+  /** Says what the one who may say it would say; otherwise anybody says anything. */
+  readonly fitting: boolean;
+  readonly node: number;
+  readonly boot: number;
+  readonly number: number;
+};
+
+function choicesOf(some: readonly Kind[]): Arbitrary<readonly Choice[]> {
+  const one = recordOf({
+    kind: constantFrom(...some),
+    fitting: integer({ min: 0, max: 3 }).map((number) => number > 0),
+    node: nat(nodes.length - 1),
+    boot: nat(boots.length - 1),
+    number: nat(11),
+  });
+  return array(one, { minLength: 1, maxLength: 60, size: "max" });
+}
+
+export const choices: Arbitrary<readonly Choice[]> = choicesOf(kinds);
+export const choicesWithRecovery: Arbitrary<readonly Choice[]> = choicesOf([
+  ...kinds,
+  ...recoveryKinds,
+]);
+
+/** The event that a choice is for a record. */
+export function eventOf(record: DatasetRecord, choice: Choice): RecordEvent {
+  const { kind, number, fitting } = choice;
+  const { claim } = record;
+  const by = speakerOf(record, choice);
+  const generation =
+    fitting && claim !== null ? claim.generation : Math.max(0, record.generation - (number % 3));
+  const op = fitting && record.op !== null ? record.op.id : at(ops, number);
+  switch (kind) {
+    case "ordered":
+      return { kind, node: by.node, atMs: number };
+    case "granted":
+      return {
+        kind,
+        to: by,
+        wishAtMs: number % 2 === 0 ? null : number,
+        createOp: at(ops, number),
+      };
+    case "taken":
+    case "release_begun":
+    case "released":
+    case "declined":
+    case "formatted":
+      return { kind, by, generation };
+    case "rebooted":
+      return { kind, node: by.node, era: at(boots, choice.boot) };
+    case "fenced":
+    case "claim_forgotten":
+      return { kind, node: by.node };
+    case "overridden":
+      return { kind, node: by.node, op: at(ops, number) };
+    case "residue_cleared":
+    case "cut_reported":
+      return { kind, by };
+    case "volume_registered": {
+      const created = record.volume.kind === "creating" ? record.volume.op : at(ops, number);
+      const ref = at(refs, number);
+      return { kind, by, op: fitting ? created : at(ops, number), ref, sizeBytes: 1 << 30 };
+    }
+    case "op_assigned":
+      return { kind, op, executor: by };
+    case "op_vanished":
+      return { kind, op, atMs: number };
+    case "op_closed":
+      return { kind, op, outcome: number % 3 === 0 ? "not_done" : "done" };
+    case "deletion_asked":
+      return { kind, atMs: number, reclaim: at(["trash", "delete", "retain"] as const, number) };
+    case "deletion_advanced":
+      return { kind, op: at(ops, number) };
+    case "generation_raised":
+      return { kind, generation: record.generation + (number % 4) };
+    case "claim_recovered":
+      return {
+        kind,
+        holder: { node: by.node, era: by.era, generation: record.generation + (number % 3) },
+      };
+    default:
+      throw new Error(`no such kind: ${String(kind satisfies never)}`);
+  }
+}
+
+function speakerOf({ claim, residue, superseded }: DatasetRecord, choice: Choice): Speaker {
+  const anybody = { node: at(nodes, choice.node), era: at(boots, choice.boot), session: 1 };
+  if (!choice.fitting) return anybody;
+  const { kind } = choice;
+  if (kind === "residue_cleared" && residue !== null) return { ...anybody, node: residue };
+  const [cut] = superseded;
+  if (kind === "cut_reported" && cut !== undefined) return { ...anybody, node: cut };
+  if (kind === "rebooted" && claim !== null) return { ...anybody, node: claim.node };
+  if (kind === "ordered" || kind === "granted" || kind === "op_assigned") return anybody;
+  return claim === null ? anybody : { ...anybody, node: claim.node, era: claim.era };
+}
+
+/** One event that was not refused, with the records around it. */
+export type Change = {
+  readonly before: DatasetRecord;
+  readonly event: RecordEvent;
+  readonly after: DatasetRecord;
+};
+
+/** Runs the choices from `start`; refused events change nothing and are left out. */
+export function history(some: readonly Choice[], start: DatasetRecord = fresh): readonly Change[] {
+  const changes: Change[] = [];
+  let before = start;
+  for (const choice of some) {
+    const event = eventOf(before, choice);
+    const after = recordStep(before, event);
+    if (isRefusal(after)) continue;
+    changes.push({ before, event, after });
+    before = after;
+  }
+  return changes;
+}
+
+/** A record that random events lead to. */
+export const records: Arbitrary<DatasetRecord> = choices.map(
+  (some) => history(some).at(-1)?.after ?? fresh,
+);
