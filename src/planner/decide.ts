@@ -1,4 +1,3 @@
-import { unreachable } from "../lib/assert.ts";
 import { attachableTable } from "./attachable-table.ts";
 import type { Decision } from "./decision.ts";
 import type { Desired } from "./desired.ts";
@@ -12,21 +11,4 @@ export function decideAttachable(want: Desired, see: ObservedAttachable): Decisi
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
   const cell = attachableTable[want.kind][see.kind] as Cell<Desired, ObservedAttachable>;
   return cell(want, see);
-}
-
-/** For exhaustive switches of callers that only need the kind. */
-export function mayShow(want: Desired): boolean {
-  switch (want.kind) {
-    case "use":
-      return true;
-    case "release":
-    case "clean":
-    case "cut":
-    case "operate":
-    case "nothing":
-    case "unknown":
-      return false;
-    default:
-      return unreachable(want);
-  }
 }
