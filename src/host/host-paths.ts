@@ -4,7 +4,7 @@ import type { DatasetId } from "../domain/ids.ts";
 import type { Device } from "../domain/volume.ts";
 import { type BlockDevice, readBlockDevice } from "../lib/block-device.ts";
 import { FlockerError } from "../lib/errors.ts";
-import { exec, type ExecOptions } from "../lib/exec.ts";
+import type { ExecOptions } from "../lib/exec.ts";
 
 /** Where this agent's mounts lie. */
 export type HostPaths = {
@@ -65,19 +65,4 @@ export async function notedDevice(paths: HostPaths, datasetId: DatasetId): Promi
   } catch {
     return null; // Never mounted in this boot, or that disk is gone since.
   }
-}
-
-/** `umount` of one path; not mounted is fine, in use is `VOLUME_BUSY`. */
-export async function unmount(path: string, call: Call): Promise<void> {
-  const args = ["LC_ALL=C", "umount", "--", path];
-  const { status, stderr } = await exec("env", args, {
-    ...childOptions(call),
-    okStatuses: [1, 32],
-  });
-  if (status === 0 || /not mounted|no mount point/.test(stderr)) return;
-  throw new FlockerError(
-    /busy/.test(stderr) ? "VOLUME_BUSY" : "COMMAND_FAILED",
-    `${path} cannot be unmounted: ${stderr.trim()}`,
-    { details: { path } },
-  );
 }

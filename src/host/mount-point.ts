@@ -3,7 +3,8 @@ import type { Call } from "../backends/attachable.ts";
 import type { DatasetId } from "../domain/ids.ts";
 import { FlockerError } from "../lib/errors.ts";
 import { exec } from "../lib/exec.ts";
-import { childOptions, type HostPaths, shownPath, unmount, volumePath } from "./host-paths.ts";
+import { childOptions, type HostPaths, shownPath, volumePath } from "./host-paths.ts";
+import { unmount } from "./unmount.ts";
 import { mountAt, mountOf, readMountinfo } from "./mountinfo.ts";
 
 /**

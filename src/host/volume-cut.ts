@@ -5,7 +5,7 @@ import { messageOf } from "../lib/errors.ts";
 import { exec } from "../lib/exec.ts";
 import { childOptions, type HostPaths, notedDevice, shownPath, volumePath } from "./host-paths.ts";
 import { mountAt, readMountinfo } from "./mountinfo.ts";
-import { foreignMounts } from "./volume-holders.ts";
+import { findReachable } from "./volume-holders.ts";
 
 /**
  * See `Host.cut`. The order is the point: an unmount before the shutdown would write old pages
@@ -14,7 +14,7 @@ import { foreignMounts } from "./volume-holders.ts";
 export async function cutVolume(paths: HostPaths, datasetId: DatasetId, call: Call): Promise<void> {
   const own = [shownPath(paths, datasetId), volumePath(paths, datasetId)];
   const device = await notedDevice(paths, datasetId);
-  const reachable = await somePath(paths, datasetId, own);
+  const reachable = await findReachable(paths, datasetId);
   if (reachable !== null) {
     // FS_IOC_SHUTDOWN without flushing the log: ext4 and xfs understand it alike.
     await exec("xfs_io", ["-x", "-c", "shutdown", reachable], childOptions(call));
@@ -28,22 +28,6 @@ export async function cutVolume(paths: HostPaths, datasetId: DatasetId, call: Ca
   if (device !== null && (await readSysfs(device.path, "loop/backing_file")) !== null) {
     await dropLoop(device.path, call);
   }
-}
-
-/** A path by which the file system can be reached: ours, else through who else has it mounted. */
-async function somePath(
-  paths: HostPaths,
-  datasetId: DatasetId,
-  own: readonly string[],
-): Promise<string | null> {
-  const mounts = await readMountinfo();
-  const ours = own.find((path) => mountAt(mounts, path) !== null);
-  if (ours !== undefined) return ours;
-  const [other] = await foreignMounts(paths, datasetId, null);
-  if (other === undefined) return null;
-  return other.pid === null
-    ? other.mount.mountPoint
-    : `/proc/${other.pid}/root${other.mount.mountPoint}`;
 }
 
 /** The kernel drops it with its last user; nothing can be written any more either way. */

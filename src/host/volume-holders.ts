@@ -3,7 +3,7 @@ import type { DatasetId } from "../domain/ids.ts";
 import type { Device, Holder } from "../domain/volume.ts";
 import { readBlockDevice } from "../lib/block-device.ts";
 import { type HostPaths, notedDevice, shownPath, volumePath } from "./host-paths.ts";
-import { type Mount, mountAt, parseMountinfo, readMountinfo } from "./mountinfo.ts";
+import { type Mount, mountAt, mountOf, parseMountinfo, readMountinfo } from "./mountinfo.ts";
 
 /** A mount of the volume that is not one of our own two, with a process that sees it. */
 export type ForeignMount = {
@@ -16,6 +16,10 @@ export type ForeignMount = {
  * Everybody who has this volume mounted besides us, one for each mount namespace. Only text of
  * /proc is read, so that a dead disk cannot stall it. Null `device`: the one it was last mounted
  * from in this boot.
+ *
+ * Copies of our own two mounts do not count: they stand on the very directories that are removed
+ * with our mounts, and rmdir(2) takes them away in every namespace. Each service that systemd gives
+ * a namespace of its own has such copies, and each container of `-v /flocker:/f` (hazards F22).
  */
 export async function foreignMounts(
   paths: HostPaths,
@@ -23,23 +27,20 @@ export async function foreignMounts(
   device: Device | null,
 ): Promise<readonly ForeignMount[]> {
   const own = await readMountinfo();
-  const ours = [volumePath(paths, datasetId), shownPath(paths, datasetId)];
   const numbers = await deviceNumbers(paths, datasetId, device, own);
   if (numbers.size === 0) return [];
-  const found: ForeignMount[] = own
-    .filter(({ deviceNumber, mountPoint }) => {
-      return numbers.has(deviceNumber) && !ours.includes(mountPoint);
-    })
-    .map((mount) => ({ pid: null, mount }));
-  const seen = new Set([await namespaceOf("self")]);
-  for (const pid of await processes()) {
-    const namespace = await namespaceOf(pid);
-    if (namespace === null || seen.has(namespace)) continue;
-    const mounts = parseMountinfo((await readProc(pid, "mountinfo")) ?? "");
-    if (mounts.length === 0) continue; // It ended meanwhile; another of its namespace may follow.
-    seen.add(namespace);
-    const mount = mounts.find(({ deviceNumber }) => numbers.has(deviceNumber));
-    if (mount !== undefined) found.push({ pid: Number(pid), mount });
+  const places = [volumePath(paths, datasetId), shownPath(paths, datasetId)].map((path) =>
+    placeUnder(own, path),
+  );
+  const foreign = (mounts: readonly Mount[]): Mount | undefined =>
+    mounts.find(
+      (mount) => numbers.has(mount.deviceNumber) && !places.includes(placeOf(mounts, mount)),
+    );
+  const ours = foreign(own);
+  const found: ForeignMount[] = ours === undefined ? [] : [{ pid: null, mount: ours }];
+  for (const { pid, mounts } of await otherNamespaces()) {
+    const mount = foreign(mounts);
+    if (mount !== undefined) found.push({ pid, mount });
   }
   return found;
 }
@@ -52,6 +53,92 @@ export async function findHolders(
 ): Promise<readonly Holder[]> {
   const mounts = await foreignMounts(paths, datasetId, device);
   return Promise.all(mounts.map(({ pid, mount }) => describe(pid, mount)));
+}
+
+/**
+ * A path by which the volume's file system can be reached from here, through whichever namespace
+ * has it mounted; null when nobody has.
+ */
+export async function findReachable(
+  paths: HostPaths,
+  datasetId: DatasetId,
+): Promise<string | null> {
+  const own = await readMountinfo();
+  const numbers = await deviceNumbers(paths, datasetId, null, own);
+  const visible = (mounts: readonly Mount[]): Mount | undefined =>
+    mounts.find(
+      (mount) => numbers.has(mount.deviceNumber) && mountAt(mounts, mount.mountPoint) === mount,
+    );
+  const ours = visible(own);
+  if (ours !== undefined) return ours.mountPoint;
+  for (const { pid, mounts } of await otherNamespaces()) {
+    const mount = visible(mounts);
+    if (mount !== undefined) return `/proc/${pid}/root${mount.mountPoint}`;
+  }
+  return null;
+}
+
+/** One process of each mount namespace but our own, with what it has mounted. */
+async function otherNamespaces(): Promise<
+  readonly { readonly pid: number; readonly mounts: readonly Mount[] }[]
+> {
+  const seen = new Set([await namespaceOf("self")]);
+  const found = [];
+  for (const pid of await processes()) {
+    const namespace = await namespaceOf(pid);
+    if (namespace === null || seen.has(namespace)) continue;
+    const mounts = parseMountinfo((await readProc(pid, "mountinfo")) ?? "");
+    if (mounts.length === 0) continue; // It ended meanwhile; another of its namespace may follow.
+    seen.add(namespace);
+    found.push({ pid: Number(pid), mounts });
+  }
+  return found;
+}
+
+/** The directory that a mount stands on, as device and path in it: the same in all namespaces. */
+function placeOf(mounts: readonly Mount[], { parent, mountPoint }: Mount): string | null {
+  const below = mounts.find(({ id }) => id === parent);
+  return below === undefined ? null : placeIn(below, mountPoint);
+}
+
+/** The same for a path of ours, whether or not something is mounted on it. */
+function placeUnder(mounts: readonly Mount[], path: string): string | null {
+  const below = mountOf(
+    mounts.filter(({ mountPoint }) => mountPoint !== path),
+    path,
+  );
+  return below === null ? null : placeIn(below, path);
+}
+
+function placeIn(below: Mount, path: string): string {
+  const inside = path.slice(below.mountPoint === "/" ? 0 : below.mountPoint.length);
+  return `${below.deviceNumber} ${below.root === "/" ? "" : below.root}${inside}`;
+}
+
+/** Processes of our own namespace with files open below a path; at most `holdersMax`. */
+export async function findOpeners(path: string, holdersMax = 5): Promise<readonly Holder[]> {
+  const found: Holder[] = [];
+  for (const pid of await processes()) {
+    if (found.length >= holdersMax) break;
+    if (!(await links(pid)).some((link) => link === path || link.startsWith(`${path}/`))) continue;
+    found.push({
+      pid: Number(pid),
+      command: (await readProc(pid, "comm"))?.trim() ?? null,
+      container: containerOf((await readProc(pid, "cgroup")) ?? ""),
+    });
+  }
+  return found;
+}
+
+/** Where its working directory and open files are; the links are text, nothing is opened. */
+async function links(pid: string): Promise<readonly string[]> {
+  const names = ["cwd", "root"];
+  try {
+    names.push(...(await readdir(`/proc/${pid}/fd`)).map((fd) => `fd/${fd}`));
+  } catch {
+    return []; // It has ended.
+  }
+  return Promise.all(names.map((name) => readlink(`/proc/${pid}/${name}`).catch(() => "")));
 }
 
 async function deviceNumbers(

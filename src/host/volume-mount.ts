@@ -5,14 +5,8 @@ import type { FileSystem } from "../domain/record.ts";
 import type { Device, Identity } from "../domain/volume.ts";
 import { FlockerError, hasCode, messageOf } from "../lib/errors.ts";
 import { exec } from "../lib/exec.ts";
-import {
-  childOptions,
-  type HostPaths,
-  notePath,
-  sameDevice,
-  unmount,
-  volumePath,
-} from "./host-paths.ts";
+import { childOptions, type HostPaths, notePath, sameDevice, volumePath } from "./host-paths.ts";
+import { unmount } from "./unmount.ts";
 import { decodeBlock, encodeSlot, identityFile } from "./identity-block.ts";
 import { mountAt, readMountinfo } from "./mountinfo.ts";
 import { look } from "./volume-look.ts";

@@ -1,4 +1,6 @@
+import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import {
   existsSync,
   mkdtempSync,
@@ -13,6 +15,7 @@ import { parseClusterId, parseDatasetId, parseOpId } from "../../src/domain/ids.
 import type { FileSystem } from "../../src/domain/record.ts";
 import type { Device, Identity } from "../../src/domain/volume.ts";
 import { LinuxHost } from "../../src/host/linux-host.ts";
+import { isHeldByFlocker } from "../../src/lib/exclusive-hold.ts";
 import { call, loopImage, mebi, run, scratch, succeeds } from "./loop-image.ts";
 import { otherNamespace } from "./other-namespace.ts";
 
@@ -322,6 +325,66 @@ describe("holders", () => {
       code: "VOLUME_BUSY",
     });
     await hold.release();
+    await (await host.holdExclusively(device, call())).release();
+  });
+
+  test("copies of our own mounts are none, and go with the mounts: a service, a bind of all", async () => {
+    const identity = newIdentity();
+    const { device } = await formatted(identity);
+    takenDown(identity);
+    await host.mountVolume(device, identity, "ext4", call());
+    await host.show(identity.datasetId, call());
+    await using _service = await otherNamespace();
+    const monitored = mkdtempSync(join(directory, "monitored-"));
+    await using monitor = await otherNamespace(join(directory, "flocker"), monitored);
+    expect(readFileSync(`/proc/${monitor.pid}/mountinfo`, "utf8")).toContain(monitored);
+    expect(await host.holders(identity.datasetId, device)).toEqual([]);
+
+    await host.hide(identity.datasetId, call());
+    await host.unmountVolume(identity.datasetId, call());
+
+    await (await host.holdExclusively(device, call())).release();
+  });
+
+  test("who has files open on this machine is named when it cannot be unmounted", async () => {
+    const identity = newIdentity();
+    const { device } = await formatted(identity);
+    takenDown(identity);
+    await host.mountVolume(device, identity, "ext4", call());
+    await host.show(identity.datasetId, call());
+    const reader = spawn("cat", { cwd: join(directory, "flocker", identity.datasetId) });
+    const ended = once(reader, "close");
+
+    await expect(host.hide(identity.datasetId, call())).rejects.toMatchObject({
+      code: "VOLUME_BUSY",
+      message: expect.stringContaining(`${reader.pid} (cat)`),
+    });
+
+    expect(await host.mounts(identity.datasetId)).toMatchObject({ shown: true });
+    reader.stdin.end();
+    await ended;
+    await host.hide(identity.datasetId, call());
+  });
+
+  test("an exclusive hold ends with the process that asked for it", async () => {
+    const { device } = await loopImage(stack, directory);
+    const script = `
+      const { holdDevice } = await import(process.argv[1]);
+      await holdDevice(JSON.parse(process.argv[2]), { deadlineMs: 5000, busyMsMax: 0 });
+      console.log("held");
+      setInterval(() => {}, 1000);
+    `;
+    const module = new URL("../../src/lib/exclusive-hold.ts", import.meta.url).href;
+    const args = ["--input-type=module", "-e", script, module, JSON.stringify(device)];
+    const agent = spawn(process.execPath, args);
+    await once(agent.stdout, "data");
+    expect(await isHeldByFlocker(device.path)).toBe(true);
+    const ended = once(agent, "close");
+
+    agent.kill("SIGKILL");
+
+    await ended;
+    await expect.poll(() => isHeldByFlocker(device.path)).toBe(false);
     await (await host.holdExclusively(device, call())).release();
   });
 });

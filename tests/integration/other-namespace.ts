@@ -22,4 +22,4 @@ export async function otherNamespace(
   };
 }
 
-const waiting = 'mount --bind "$1" "$2"; echo ready; read -r line || true';
+const waiting = 'mount --rbind "$1" "$2"; echo ready; read -r line || true';
