@@ -101,7 +101,7 @@ test("an unknown option, a bad size and a bad name are errors that name what is 
   for (const size of ["0", "1", "1e9", "9223372036854775808"]) {
     expect(await refusedCreate(`-o size=${size} --name bad2`)).toMatch(/size|bytes/i);
   }
-  expect(await refusedCreate(`--name ${"x".repeat(129)}`)).toMatch(/128/);
+  expect(await refusedCreate(`--name ${"x".repeat(129)}`)).toMatch(/cannot be the name/);
   expect(JSON.stringify(await rest.configured())).not.toContain("bad");
 });
 

@@ -162,7 +162,8 @@ export class CoreState {
   }
 
   audit(atMs: number, what: Readonly<Record<string, unknown>>): void {
-    this.#writes.push({ kind: "audit", atMs, text: JSON.stringify(what) });
+    // The clock may count fractions; a store keeps whole milliseconds.
+    this.#writes.push({ kind: "audit", atMs: Math.floor(atMs), text: JSON.stringify(what) });
   }
 
   writeRecovered(): void {
