@@ -139,8 +139,11 @@ export class DockerEngine implements Engine {
         heard = false;
         return before;
       });
-      for await (const chunk of stream)
-        for (const event of lines.push(String(chunk))) listener(event);
+      try {
+        for await (const chunk of stream) lines.push(String(chunk)).forEach(listener);
+      } catch (error) {
+        if (!over.signal.aborted) throw error; // Else it was cut here, and the watchdog knows why.
+      }
       return over.signal.aborted ? await watchdog : "the engine ended its stream of events";
     } finally {
       over.abort();
@@ -150,7 +153,8 @@ export class DockerEngine implements Engine {
   /** Ends a stream that is silent because the engine hangs; resolves with what to say of it. */
   async #watchdog(over: AbortController, heardSince: () => boolean): Promise<string> {
     while (!over.signal.aborted) {
-      await sleep(silenceMsMax, undefined, { signal: over.signal }).catch(() => {});
+      const silenceMs = this.#options.silenceMsMax ?? silenceMsMax;
+      await sleep(silenceMs, undefined, { signal: over.signal }).catch(() => {});
       if (over.signal.aborted || heardSince()) continue;
       const answer = await this.#ask(over.signal, deadlineMs, () => this.#impatient.ping()).catch(
         () => null,

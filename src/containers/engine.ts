@@ -75,6 +75,8 @@ export interface Engine {
 export type EngineOptions = OurMounts & {
   readonly socketPath: string;
   readonly log: Logger;
+  /** A watch that hears nothing for so long asks whether the engine still answers. */
+  readonly silenceMsMax?: number;
 };
 
 /** Whether a container in this state uses what it mounts; a state of a newer engine counts. */

@@ -3,6 +3,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { DockerEngine } from "../../src/containers/docker-engine.ts";
 import { type EngineHands, engineCases } from "../../src/containers/engine-cases.ts";
 import { silentLogger } from "../../src/lib/log.ts";
+import type { EngineEvent } from "../../src/containers/engine.ts";
+import { until } from "../../tools/testbed/linux/until.ts";
 import { EngineBed } from "./engine-bed.ts";
 
 const stack = new AsyncDisposableStack();
@@ -18,7 +20,7 @@ afterEach(() => bed.tidy());
 /** Volumes of the driver `local` stand for ours here: these are the engine's facts alone. */
 function dockerEngine(socketPath = bed.file("/run/docker.sock")): DockerEngine {
   const ours = { driver: "local", shownRoot: "/flocker" };
-  return new DockerEngine({ ...ours, socketPath, log: silentLogger });
+  return new DockerEngine({ ...ours, socketPath, log: silentLogger, silenceMsMax: 500 });
 }
 
 const hands: EngineHands = {
@@ -51,18 +53,35 @@ describe("the Docker Engine", () => {
     await expect(done).resolves.toBeUndefined();
   });
 
-  it("that hangs is unavailable after the deadline", async () => {
+  it("that hangs is unavailable after the deadline, and a watch says so", async () => {
+    const heard: EngineEvent[] = [];
+    const over = new AbortController();
+    const engine = dockerEngine();
+    const watch = engine.watch(
+      (event) => {
+        if (event.kind !== "container") heard.push(event);
+      },
+      { signal: over.signal },
+    );
+    await until("connected", 10_000, () => heard.length === 1);
     const pid = await bed.run("cat", "/run/docker.pid");
     await bed.run("kill", "-STOP", pid);
+    const late = expect.stringMatching(/gave no answer within 5000 ms/);
     try {
-      const answer = await dockerEngine().containers({ signal: AbortSignal.timeout(60_000) });
-      expect(answer).toEqual({
-        kind: "unavailable",
-        reason: expect.stringMatching(/gave no answer within 5000 ms/),
-      });
+      const answer = await engine.containers({ signal: AbortSignal.timeout(60_000) });
+      expect(answer).toEqual({ kind: "unavailable", reason: late });
+      await until("disconnected", 20_000, () => heard.length === 2);
     } finally {
       await bed.run("kill", "-CONT", pid);
     }
+    await until("connected again", 20_000, () => heard.length === 3);
+    expect(heard).toEqual([
+      { kind: "connected" },
+      { kind: "disconnected", reason: expect.stringMatching(/does not answer|no answer/) },
+      { kind: "connected" },
+    ]);
+    over.abort();
+    await watch;
   });
 
   it("is known by its process, as its own host sees it", async () => {
