@@ -69,9 +69,11 @@ export class MountPoints {
     return this.#changeRoot(call, async (guard) => {
       await this.#ensureShared(call);
       const mounts = await readMountinfo();
-      const args = [this.#paths.mountRoot, "-mindepth", "1", "-maxdepth", "1", "-print0"];
-      const { stdout } = await exec("find", args, childOptions(call));
-      const paths = stdout.split("\0").filter((path) => path !== "");
+      // Names alone: looking closer could stall on what is mounted there.
+      const { mountRoot } = this.#paths;
+      const { stdout } = await exec("ls", ["-A", "-U", "-1", "--", mountRoot], childOptions(call));
+      const names = stdout.split("\n").filter((name) => name !== "");
+      const paths = names.map((name) => `${mountRoot}/${name}`);
       for (const path of paths.filter((name) => mountAt(mounts, name) === null)) {
         if (guard === "flag") await run("chattr", ["-i", "--", path], call);
         const notEmpty = 1; // Somebody's files: left alone, and named when it is to be shown.

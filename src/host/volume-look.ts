@@ -5,7 +5,7 @@ import type { Device, Identity } from "../domain/volume.ts";
 import { FlockerError } from "../lib/errors.ts";
 import { exec } from "../lib/exec.ts";
 import { childOptions, type HostPaths, sameDevice, shellArgs } from "./host-paths.ts";
-import { decodeBlock } from "./identity-block.ts";
+import { type Block, decodeBlock } from "./identity-block.ts";
 
 type Expected = Pick<Identity, "clusterId" | "datasetId">;
 
@@ -36,11 +36,21 @@ export async function look(
   expected: Expected & { readonly fileSystem: FileSystem },
   call: Call,
 ): Promise<Content> {
+  return (await lookClosely(paths, device, expected, call)).content;
+}
+
+/** The same with the identity's slots, for who is going to write the next one. */
+export async function lookClosely(
+  paths: HostPaths,
+  device: Device,
+  expected: Expected & { readonly fileSystem: FileSystem },
+  call: Call,
+): Promise<Look> {
   const { sizeBytes } = await sameDevice(device);
   const signature = await probe(device, call);
   if (signature === null) {
     return (await isBlank(device, sizeBytes, call))
-      ? { kind: "blank" }
+      ? { content: { kind: "blank" }, block: null }
       : foreign("it has no file system, but is not empty either");
   }
   if (signature["TYPE"] !== expected.fileSystem) {
@@ -55,8 +65,10 @@ export async function look(
   return content;
 }
 
-function foreign(detail: string): Content {
-  return { kind: "foreign", detail };
+export type Look = { readonly content: Content; readonly block: Block | null };
+
+function foreign(detail: string): Look {
+  return { content: { kind: "foreign", detail }, block: null };
 }
 
 /** Signatures by blkid's low-level probe, which only reads; null when there are none. */
@@ -96,7 +108,7 @@ async function readContent(
   device: Device,
   expected: Expected & { readonly fileSystem: FileSystem },
   call: Call,
-): Promise<Content> {
+): Promise<Look> {
   const { fileSystem } = expected;
   const where = `${paths.runDir}/look`;
   const args = shellArgs(lookScript, [fileSystem, withoutWriting[fileSystem], device.path, where]);
@@ -115,12 +127,14 @@ async function readContent(
   return verdict(used === "used", present === "present" ? block : null, expected);
 }
 
-function verdict(used: boolean, block: string | null, expected: Expected): Content {
-  const decoded =
-    block === null ? { kind: "empty" as const } : decodeBlock(Buffer.from(block, "base64"));
+function verdict(used: boolean, block: string | null, expected: Expected): Look {
+  const decoded: Block =
+    block === null ? { kind: "empty" } : decodeBlock(Buffer.from(block, "base64"));
   if (decoded.kind === "damaged") return foreign("its identity block is damaged");
   if (decoded.kind === "empty") {
-    return used ? foreign("it holds files, but no identity") : { kind: "unfinished" };
+    return used
+      ? foreign("it holds files, but no identity")
+      : { content: { kind: "unfinished" }, block: decoded };
   }
   const { identity } = decoded;
   if (identity.clusterId !== expected.clusterId) {
@@ -129,5 +143,5 @@ function verdict(used: boolean, block: string | null, expected: Expected): Conte
   if (identity.datasetId !== expected.datasetId) {
     return foreign(`it belongs to another dataset (${identity.datasetId})`);
   }
-  return { kind: "ours", identity };
+  return { content: { kind: "ours", identity }, block: decoded };
 }

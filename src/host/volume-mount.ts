@@ -5,11 +5,18 @@ import type { FileSystem } from "../domain/record.ts";
 import type { Device, Identity } from "../domain/volume.ts";
 import { FlockerError, hasCode, messageOf } from "../lib/errors.ts";
 import { exec } from "../lib/exec.ts";
-import { childOptions, type HostPaths, notePath, sameDevice, volumePath } from "./host-paths.ts";
+import {
+  childOptions,
+  type HostPaths,
+  notePath,
+  sameDevice,
+  shellArgs,
+  volumePath,
+} from "./host-paths.ts";
 import { unmount } from "./unmount.ts";
 import { decodeBlock, encodeSlot, identityFile } from "./identity-block.ts";
 import { mountAt, readMountinfo } from "./mountinfo.ts";
-import { look } from "./volume-look.ts";
+import { lookClosely } from "./volume-look.ts";
 
 const mountOptions: Readonly<Record<FileSystem, string>> = {
   ext4: "rw,errors=remount-ro",
@@ -33,12 +40,7 @@ export async function mountVolume(
   }
   if (before !== null) return verifyAndStamp(paths, device, identity, call);
 
-  const content = await look(paths, device, { ...identity, fileSystem }, call);
-  if (content.kind !== "ours") {
-    const detail = content.kind === "foreign" ? content.detail : `it is ${content.kind}`;
-    throw rejected("IDENTITY_MISMATCH", `Device ${device.path}: ${detail}.`);
-  }
-  compare(content.identity, identity);
+  await verifyAndStampUnmounted(paths, device, target, call);
   await using undo = new AsyncDisposableStack();
   // Not under the caller's signal: nothing stays mounted that was not verified.
   undo.defer(() => unmount(where, { ...call, signal: new AbortController().signal }));
@@ -49,6 +51,57 @@ export async function mountVolume(
   );
   await verifyAndStamp(paths, device, identity, call);
   undo.move();
+}
+
+/**
+ * Before the mount, and written in a namespace of its own: if the agent is killed in between, what
+ * it finds mounted afterwards bears its claim's generation.
+ */
+async function verifyAndStampUnmounted(
+  paths: HostPaths,
+  device: Device,
+  target: { readonly identity: Identity; readonly fileSystem: FileSystem },
+  call: Call,
+): Promise<void> {
+  const { identity, fileSystem } = target;
+  const { content, block } = await lookClosely(paths, device, { ...identity, fileSystem }, call);
+  if (content.kind !== "ours" || block?.kind !== "valid") {
+    const detail = content.kind === "foreign" ? content.detail : `it is ${content.kind}`;
+    throw rejected("IDENTITY_MISMATCH", `Device ${device.path}: ${detail}.`);
+  }
+  compare(content.identity, identity);
+  if (content.identity.generation === identity.generation) return;
+  const { slot, counter } = block.next;
+  const args = [fileSystem, mountOptions[fileSystem], device.path, `${paths.runDir}/look`];
+  const script = shellArgs(stampScript, [...args, ...slotArgs(identityFile, slot)]);
+  await exec("unshare", ["--mount", "--propagation", "private", "sh", ...script], {
+    ...childOptions(call),
+    input: encodeSlot({ counter, identity }),
+  });
+}
+
+const stampScript = `
+mount -t "$1" -o "$2" -- "$3" "$4"
+cd "$4"
+where=$4
+shift 4
+dd "$@"
+cd /
+umount "$where"
+`;
+
+/** Arguments of dd, which fails when the fsync does. */
+function slotArgs(file: string, slot: 0 | 1): readonly string[] {
+  return [
+    `of=${file}`,
+    `seek=${slot}`,
+    "bs=4096",
+    "count=1",
+    "iflag=fullblock",
+    "oflag=nofollow",
+    "conv=notrunc,nocreat,fsync",
+    "status=none",
+  ];
 }
 
 /** Through the mount: is it this device and identity; then the claim's generation is written. */
@@ -75,23 +128,10 @@ async function verifyAndStamp(
   const note = `${device.path}\n${device.diskSequence}\n`;
   await writeFile(notePath(paths, identity.datasetId), note);
   if (block.identity.generation === identity.generation) return;
-  await exec(
-    "dd",
-    [
-      `of=${file}`,
-      `seek=${block.next.slot}`,
-      "bs=4096",
-      "count=1",
-      "iflag=fullblock",
-      "oflag=nofollow",
-      "conv=notrunc,nocreat,fsync", // dd fails when the fsync does.
-      "status=none",
-    ],
-    {
-      ...childOptions(call),
-      input: encodeSlot({ counter: block.next.counter, identity }),
-    },
-  );
+  await exec("dd", slotArgs(file, block.next.slot), {
+    ...childOptions(call),
+    input: encodeSlot({ counter: block.next.counter, identity }),
+  });
 }
 
 /** Ids equal and marker not above the claim, or nothing is mounted (design 4.8). */
