@@ -21,6 +21,7 @@ beforeEach(() => {
 
 afterEach(() => stack.disposeAsync());
 
+const patience = { timeout: 10_000 };
 const sizes = { ext4: 64 * mebi, xfs: 320 * mebi } as const;
 type FileSystem = keyof typeof sizes;
 
@@ -73,7 +74,7 @@ describe("who holds a volume", () => {
     expect(opensExclusively(device)).toBe(false);
     writer.stdin.end();
     await ended;
-    await expect.poll(() => opensExclusively(device)).toBe(true);
+    await expect.poll(() => opensExclusively(device), patience).toBe(true);
   });
 
   test("m16: a private copy in another namespace pins the device after our unmount", async () => {
@@ -86,7 +87,7 @@ describe("who holds a volume", () => {
     expect(opensExclusively(device)).toBe(false);
     expect(readFileSync(`/proc/${other.pid}/mountinfo`, "utf8")).toContain(elsewhere);
     await other[Symbol.asyncDispose]();
-    await expect.poll(() => opensExclusively(device)).toBe(true);
+    await expect.poll(() => opensExclusively(device), patience).toBe(true);
   });
 
   test("rmdir of a mount point takes the copies in other namespaces away", async () => {
@@ -97,7 +98,7 @@ describe("who holds a volume", () => {
 
     run("rmdir", where);
 
-    await expect.poll(() => opensExclusively(device)).toBe(true);
+    await expect.poll(() => opensExclusively(device), patience).toBe(true);
   });
 
   test("losetup -d of a device that is open succeeds, and the device stays until it is closed", async () => {
@@ -112,7 +113,7 @@ describe("who holds a volume", () => {
     expect(run("losetup", "-j", file)).toContain(device);
     reader.stdin.end();
     await ended;
-    await expect.poll(() => run("losetup", "-j", file)).toBe("");
+    await expect.poll(() => run("losetup", "-j", file), patience).toBe("");
   });
 
   test("m19: a child keeps the lock of a parent that was killed, until it ends", async () => {
@@ -136,7 +137,7 @@ describe("who holds a volume", () => {
         return "";
       }
     };
-    await expect.poll(pid, { timeout: 5000 }).not.toBe("");
+    await expect.poll(pid, patience).not.toBe("");
     stack.defer(() => void succeeds("kill", "-9", pid()));
 
     parent.kill("SIGKILL");
@@ -148,7 +149,7 @@ describe("who holds a volume", () => {
     await ended;
     const free = async (): Promise<number> =>
       (await exec("true", [], { deadlineMs: 5000, lockFile })).status;
-    await expect.poll(() => free().catch(() => -1)).toBe(0);
+    await expect.poll(() => free().catch(() => -1), patience).toBe(0);
   });
 });
 

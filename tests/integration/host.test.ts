@@ -272,6 +272,29 @@ describe("what containers see", () => {
     expect(await host.seenByEngine(identity.datasetId, process.pid, call())).toBe(false);
   });
 
+  test("where the file system knows no immutable flag, a read-only tmpfs stands in for it", async () => {
+    const base = mkdtempSync(join(directory, "flagless-"));
+    run("mount", "-t", "ramfs", "none", base);
+    stack.defer(() => void succeeds("umount", base));
+    const paths = { mountRoot: join(base, "flocker"), runDir: join(directory, "run") };
+    const flagless = new LinuxHost(paths);
+    await flagless.prepare(call());
+    stack.defer(() => flagless.dismantle(call()).catch(() => {}));
+    const identity = newIdentity();
+    const { device } = await formatted(identity);
+    const shown = join(paths.mountRoot, identity.datasetId);
+
+    expect(succeeds("mkdir", shown)).toBe(false);
+    await flagless.mountVolume(device, identity, "ext4", call());
+    await flagless.show(identity.datasetId, call());
+    writeFileSync(join(shown, "kept"), "yes");
+    await flagless.hide(identity.datasetId, call());
+    await flagless.unmountVolume(identity.datasetId, call());
+
+    expect(existsSync(shown)).toBe(false);
+    expect(succeeds("mkdir", shown)).toBe(false);
+  });
+
   test("an engine whose mount namespace gets nothing of ours is told apart", async () => {
     const identity = newIdentity();
     const { device } = await formatted(identity);
@@ -384,7 +407,7 @@ describe("holders", () => {
     agent.kill("SIGKILL");
 
     await ended;
-    await expect.poll(() => isHeldByFlocker(device.path)).toBe(false);
+    await expect.poll(() => isHeldByFlocker(device.path), { timeout: 10_000 }).toBe(false);
     await (await host.holdExclusively(device, call())).release();
   });
 });
