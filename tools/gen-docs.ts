@@ -4,6 +4,7 @@ import { type Args, type Command, flagOf } from "../src/cli/command.ts";
 import { flockerCa } from "../src/cli/flocker-ca.ts";
 import { flockerctl } from "../src/cli/flockerctl.ts";
 import { type Program, jsonFlag } from "../src/cli/program.ts";
+import { flocker } from "../src/main/flocker-program.ts";
 
 /** Pages that are made from values in the code, by path; a test keeps the files equal to them. */
 export const generatedPages: Readonly<Record<string, () => string>> = {
@@ -13,6 +14,7 @@ export const generatedPages: Readonly<Record<string, () => string>> = {
       "Made from the commands themselves by `node tools/gen-docs.ts`; edits here are lost.",
       programText(flockerctl),
       programText(flockerCa),
+      programText(flocker),
     ].join("\n\n") + "\n",
 };
 

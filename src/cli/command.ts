@@ -98,8 +98,15 @@ function parseOne(name: string, arg: Args[string], raw: unknown): unknown {
 
 /** How it is written on a command line: `--control-service` or `<node>`. */
 export function flagOf(name: string, arg: Args[string]): string {
-  const dashed = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-  return arg.kind === "positional" ? `<${dashed}>` : `--${dashed}`;
+  return arg.kind === "positional" ? `<${dashed(name)}>` : flagNamed(name);
+}
+
+export function flagNamed(name: string): string {
+  return `--${dashed(name)}`;
+}
+
+function dashed(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 /** For arguments that are any text but the empty one. */

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { DatasetView } from "../protocol/api.ts";
-import { type AskPerson, flockerctl, flockerctlContext } from "./flockerctl.ts";
+import type { AskPerson } from "./confirm.ts";
+import { flockerctl, flockerctlContext } from "./flockerctl.ts";
 import { runProgram } from "./run-program.ts";
 import {
   type TestControlService,

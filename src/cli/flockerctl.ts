@@ -1,6 +1,6 @@
 import type { ApiClient } from "../client/api-client.ts";
-import { FlockerError } from "../lib/errors.ts";
-import { type CliContext, type Output, type RawValues, UsageError, parseArgs } from "./command.ts";
+import { type CliContext, type Output, type RawValues, parseArgs } from "./command.ts";
+import { type AskPerson, confirmWith } from "./confirm.ts";
 import { create } from "./commands/create.ts";
 import { destroy } from "./commands/destroy.ts";
 import { list } from "./commands/list.ts";
@@ -41,9 +41,6 @@ export const flockerctl: Program<CliContext> = {
   withoutCommand: "error",
 };
 
-/** Reads one line from the person at the terminal; null where there is no terminal. */
-export type AskPerson = ((question: string) => Promise<string>) | null;
-
 export type FlockerctlWorld = {
   readonly surroundings: Surroundings;
   readonly ask: AskPerson;
@@ -82,12 +79,6 @@ export function flockerctlContext(
       opened(client);
       return client;
     },
-    confirm: async (question, word, yes) => {
-      if (yes) return;
-      if (ask === null) throw new UsageError("must specify --yes, as nobody can be asked here");
-      if ((await ask(question)).trim() !== word) {
-        throw new FlockerError("INVALID_ARGUMENT", "That was not it: nothing was done.");
-      }
-    },
+    confirm: confirmWith(ask),
   };
 }

@@ -1,6 +1,6 @@
 import { Command as Parser, CommanderError, Option as ParserOption } from "commander";
 import { version } from "../lib/version.ts";
-import { type Args, type Command, type RawValues, flagOf } from "./command.ts";
+import { type Args, type Command, type RawValues, flagNamed, flagOf } from "./command.ts";
 import { type Program, jsonFlag } from "./program.ts";
 
 export type CommandLine<Context> =
@@ -70,15 +70,19 @@ function addCommand<Context>(
     .summary(command.summary)
     .description([command.summary, ...command.details].join("\n\n"))
     .addHelpText("after", examplesText(command.examples));
-  const taken = Object.values(command.args).some((arg) => "short" in arg && arg.short === "h");
-  own.helpOption(taken ? "--help" : "-h, --help", helpText);
+  const isTaken = Object.values(command.args).some((arg) => "short" in arg && arg.short === "h");
+  own.helpOption(isTaken ? "--help" : "-h, --help", helpText);
   addArgs(own, command.args);
   const names = Object.entries(command.args)
     .filter(([, arg]) => arg.kind === "positional")
     .map(([name]) => name);
   own.action((...given: readonly unknown[]) => {
     const words = Object.fromEntries(names.map((name, index) => [name, given[index]]));
-    found({ ...own.opts(), ...words });
+    // A parent that is a command itself takes what it knows, wherever it stands.
+    const taken = parent === parser ? {} : parent.opts();
+    const foreign = Object.keys(taken).find((name) => !(name in command.args));
+    if (foreign !== undefined) own.error(`error: unknown option '${flagNamed(foreign)}'`);
+    found({ ...taken, ...own.opts(), ...words });
   });
 }
 

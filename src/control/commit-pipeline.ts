@@ -55,7 +55,9 @@ export class CommitPipeline {
     if (this.#failure !== null) throw this.#failure;
     const { core, store, nowMs } = this.#options;
     const outcome =
-      grows && store.isFull() ? { thrown: storeFull() } : this.#attempt(() => work(core, nowMs()));
+      grows && store.isFull()
+        ? { thrown: storeFull() }
+        : this.#attempt(() => work(core, Math.floor(nowMs())));
     await this.#leave(core.drain());
     if ("thrown" in outcome) throw outcome.thrown;
     return outcome.value;

@@ -1,21 +1,7 @@
 import process from "node:process";
-import { type AskPerson, flockerctl, flockerctlContext } from "../cli/flockerctl.ts";
+import { flockerctl, flockerctlContext } from "../cli/flockerctl.ts";
 import { runProgram } from "../cli/run-program.ts";
-
-const ask: AskPerson = process.stdin.isTTY && process.stderr.isTTY ? askAtTerminal : null;
-
-async function askAtTerminal(question: string): Promise<string> {
-  const { createInterface } = await import("node:readline/promises");
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return await terminal.question(question);
-  } catch {
-    process.stderr.write("\n");
-    return ""; // Ctrl-D and Ctrl-C are answers too, though not the one that was asked for.
-  } finally {
-    terminal.close();
-  }
-}
+import { askPerson } from "./ask-person.ts";
 
 // `flockerctl ls | head -1` closes the pipe early: nothing went wrong.
 process.stdout.on("error", (error) => {
@@ -39,7 +25,7 @@ process.exitCode = await runProgram(
           directory: process.cwd(),
           hostDirectory: "/etc/flocker",
         },
-        ask,
+        ask: askPerson,
         opened: (client) => void clients.use(client),
       },
       globals,

@@ -1,0 +1,57 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { exitStatus } from "../cli/run-program.ts";
+import { readMachineId } from "../control/data-directory.ts";
+import type { Endpoint } from "../control/listen.ts";
+import { startControlService } from "../control/service.ts";
+import { hasCode, messageOf } from "../lib/errors.ts";
+import type { LogLevel, Logger } from "../lib/log.ts";
+import type { FlockerContext } from "./flocker-context.ts";
+
+export type ControlSettings = {
+  readonly dataPath: string;
+  readonly certificatesDirectory: string;
+  readonly rest: Endpoint;
+  readonly agents: Endpoint;
+  readonly pidFile: string;
+  readonly acceptCopy: boolean;
+  readonly logLevel: LogLevel;
+};
+
+/** Runs the control service until it is told to stop, and lets it end in order. */
+export async function runControl(
+  { pidFile, logLevel, ...settings }: ControlSettings,
+  { createLog, untilStopped, exit }: FlockerContext,
+): Promise<void> {
+  const log = createLog(logLevel, "control");
+  const stopped = untilStopped();
+  await using _service = await startControlService({
+    ...settings,
+    machineId: await readMachineId(),
+    newId: randomUUID,
+    nowMs: steadyClock(),
+    log,
+    // At once: what is in memory may not be durable, and nothing of it may leave.
+    failed: (reason) => exit(hasCode(reason, "STORE_FULL") ? exitStatus.operating : exitStatus.bug),
+  });
+  await using _pid = await writePidFile(pidFile, log);
+  await stopped;
+}
+
+/** The time of day at the start, and from there on a clock that nobody sets. */
+function steadyClock(): () => number {
+  const originMs = Date.now() - performance.now();
+  return () => originMs + performance.now();
+}
+
+/** For scripts; a service that could not write it serves all the same. */
+async function writePidFile(path: string, log: Logger): Promise<AsyncDisposable> {
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, `${process.pid}\n`);
+  } catch (error) {
+    log.warn("pid_file.missed", { path, message: messageOf(error) });
+  }
+  return { [Symbol.asyncDispose]: async () => rm(path, { force: true }) };
+}
