@@ -86,6 +86,8 @@ export type Local = {
   /** Generation that was asked to be released: later mounts queue until it is answered. */
   releaseAsked: number | null;
   takenSent: number | null;
+  /** Highest generation that this node has, or may have, acted under: it cannot be declined. */
+  begun: number;
   /** Since when this node wishes for it; kept over retries. */
   wishSinceMs: number | null;
   wishEndedAtMs: number;
@@ -127,6 +129,8 @@ export class AgentState {
   readonly records = new Map<DatasetId, RecordEntry>();
   readonly names = new Map<string, DatasetId>();
   readonly generations = new Map<DatasetId, number>();
+  /** Those that an earlier process of this agent was told of, and may have acted under. */
+  readonly #inherited: ReadonlyMap<DatasetId, number>;
   readonly nodes = new Set<NodeId>();
   readonly datasets = new Map<DatasetId, Local>();
   readonly requests = new Map<number, PendingRequest>();
@@ -144,6 +148,7 @@ export class AgentState {
     this.options = options;
     this.timings = options.timings ?? timings;
     this.seen = options.cluster?.seen ?? null;
+    this.#inherited = new Map(options.cluster?.generations);
     for (const { name, datasetId } of options.cluster?.names ?? []) this.names.set(name, datasetId);
     for (const [id, generation] of options.cluster?.generations ?? []) {
       this.generations.set(id, generation);
@@ -196,6 +201,7 @@ export class AgentState {
       lastUnmountAtMs: null,
       releaseAsked: null,
       takenSent: null,
+      begun: this.#inherited.get(datasetId) ?? 0,
       wishSinceMs: null,
       wishEndedAtMs: 0,
       // A request of an earlier process or boot may still be under way (design 4.4).

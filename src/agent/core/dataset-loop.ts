@@ -109,10 +109,17 @@ function perform(state: AgentState, local: Local, action: Action, nowMs: number)
   state.emit({ kind: "execute", action });
 }
 
-/** Said before the first step under a claim: override can tell a used grant from an unheard one. */
+/** Before the first step under a claim: it is in use from here and cannot be declined. */
 function takeClaim(state: AgentState, local: Local, action: Action): void {
-  const claim = state.records.get(local.datasetId)?.record.claim ?? null;
-  if (claim === null || claim.generation !== action.generation) return;
+  local.begun = Math.max(local.begun, action.generation ?? 0);
+  sayTaken(state, local);
+}
+
+/** Override can tell a used grant from an unheard one; said again when it may have been lost. */
+export function sayTaken(state: AgentState, local: Local): void {
+  const want = state.desired(local.datasetId);
+  if (want.kind !== "use" || want.claim.generation > local.begun) return;
+  const { claim } = want;
   if (claim.phase !== "granted" || local.takenSent === claim.generation) return;
   local.takenSent = claim.generation;
   const { datasetId } = local;

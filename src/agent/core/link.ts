@@ -3,7 +3,7 @@ import type { ControlMessage, Hello, Holding } from "../../protocol/agent-messag
 import { protocolVersion } from "../../protocol/agent-messages.ts";
 import { namesDigest, recordsDigest } from "../../protocol/digest.ts";
 import type { AgentState } from "./agent-state.ts";
-import { kick, report } from "./dataset-loop.ts";
+import { kick, report, sayTaken } from "./dataset-loop.ts";
 import { declineLate, sendWish } from "./mounts.ts";
 import { answered } from "./plugin.ts";
 
@@ -165,6 +165,7 @@ function records(state: AgentState, message: Of<"records">, nowMs: number): void
     if (local.releaseAsked !== state.records.get(id)?.record.claim?.generation) {
       local.releaseAsked = null;
     }
+    sayTaken(state, local);
     if (!declineLate(state, local)) kick(state, id);
     sendWishAfterLoss(state, id, nowMs);
   }

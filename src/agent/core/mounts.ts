@@ -187,7 +187,7 @@ export function declineLate(state: AgentState, local: Local): boolean {
   }
   const { generation } = want.claim;
   if (local.waiting.length > 0 || local.users.size > 0) return false;
-  if (local.takenSent === generation || local.releaseAsked === generation) return false;
+  if (local.begun >= generation || local.releaseAsked === generation) return false;
   local.releaseAsked = generation;
   state.send({ kind: "declined", datasetId: local.datasetId, generation });
   return true;
