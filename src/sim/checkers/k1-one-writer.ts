@@ -1,0 +1,97 @@
+import type { WorldEvent } from "../world/world-event.ts";
+import type { Checker } from "./checker.ts";
+
+type Showing = { readonly node: string; readonly atMs: number };
+
+/**
+ * No block reaches a volume from X after Y was shown it, and the storage's exclusivity is never
+ * taken from whoever has it mounted, unless a person took it.
+ */
+export class OneWriter implements Checker {
+  readonly name = "K1";
+  judged = 0;
+  /** The last showing on each node. */
+  readonly #shown = new Map<string, Map<string, number>>();
+  /** Nodes that have the volume open since they were shown it. */
+  readonly #open = new Map<string, Set<string>>();
+  readonly #overridden = new Set<string>();
+  readonly #accepted = new Set<string>();
+
+  see(event: WorldEvent, atMs: number): string | null {
+    // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- the others are not its own
+    switch (event.kind) {
+      case "shown":
+        this.#showing(event.ref).set(event.node, atMs);
+        this.#opened(event.ref).add(event.node);
+        return null;
+      case "closed":
+        this.#closed(event.dataset, event.node);
+        return null;
+      case "machine_died":
+        this.#died(event.node);
+        return null;
+      case "override":
+        this.#overridden.add(`${event.dataset} ${event.node}`);
+        if (event.advisory) this.#accepted.add(`${event.dataset} ${event.node}`);
+        return null;
+      case "block_written":
+        return this.#block(event);
+      case "attachment_taken":
+        this.judged += 1;
+        return event.mounted && !this.#overridden.has(`${event.dataset} ${event.node}`)
+          ? `the attachment of ${event.dataset} was taken from ${event.node}, which has it mounted`
+          : null;
+      default:
+        return null;
+    }
+  }
+
+  #showing(ref: string): Map<string, number> {
+    const known = this.#shown.get(ref) ?? new Map<string, number>();
+    this.#shown.set(ref, known);
+    return known;
+  }
+
+  #opened(ref: string): Set<string> {
+    const known = this.#open.get(ref) ?? new Set<string>();
+    this.#open.set(ref, known);
+    return known;
+  }
+
+  readonly #datasetOf = new Map<string, string>();
+
+  #closed(dataset: string, node: string): void {
+    for (const [ref, of] of this.#datasetOf) if (of === dataset) this.#open.get(ref)?.delete(node);
+    const key = `${dataset} ${node}`;
+    this.#overridden.delete(key);
+    this.#accepted.delete(key);
+  }
+
+  #died(node: string): void {
+    for (const nodes of this.#open.values()) nodes.delete(node);
+    for (const key of [...this.#overridden, ...this.#accepted]) {
+      if (!key.endsWith(` ${node}`)) continue;
+      this.#overridden.delete(key);
+      this.#accepted.delete(key);
+    }
+  }
+
+  #block(event: Extract<WorldEvent, { readonly kind: "block_written" }>): string | null {
+    const { ref, node, dataset, mountedAtMs } = event;
+    this.judged += 1;
+    this.#datasetOf.set(ref, dataset);
+    if (this.#accepted.has(`${dataset} ${node}`)) return null;
+    const other = this.#otherShowing(ref, node, mountedAtMs);
+    if (other === null || this.#accepted.has(`${dataset} ${other.node}`)) return null;
+    return `a block of ${dataset} (${ref}) came from ${node} after ${other.node} was shown it`;
+  }
+
+  #otherShowing(ref: string, node: string, sinceMs: number): Showing | null {
+    const open = this.#open.get(ref);
+    for (const [other, atMs] of this.#shown.get(ref) ?? []) {
+      if (other === node) continue;
+      if (atMs > sinceMs || open?.has(other) === true) return { node: other, atMs };
+    }
+    return null;
+  }
+}

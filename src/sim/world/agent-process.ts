@@ -1,0 +1,308 @@
+import { AgentCore } from "../../agent/core/agent-core.ts";
+import type { AgentOptions, Timings } from "../../agent/core/agent-state.ts";
+import type { AgentEffect, AgentEvent, Outcome } from "../../agent/core/effects.ts";
+import { execute, type Ports } from "../../agent/core/executor.ts";
+import { observe } from "../../agent/core/observe.ts";
+import type { PluginAnswer, PluginCall } from "../../agent/core/plugin-call.ts";
+import type { Call } from "../../backends/attachable.ts";
+import type { ClusterId, DatasetId } from "../../domain/ids.ts";
+import type { DatasetRecord } from "../../domain/record.ts";
+import { unreachable } from "../../lib/assert.ts";
+import { type ErrorCode, FlockerError, messageOf } from "../../lib/errors.ts";
+import type { Action } from "../../planner/action.ts";
+import { Strand } from "../clock.ts";
+import type { Machine } from "./machine.ts";
+import { ModelDriver, capabilitiesOf } from "./model-driver.ts";
+import { ModelHost, type Surroundings } from "./model-host.ts";
+import type { Connection, ToAgent } from "./network.ts";
+import { noLog, type WorldContext } from "./world-context.ts";
+
+/** Where an agent could be wrong without a line of the core being so. */
+export type AgentFlaws = {
+  readonly timings?: Timings;
+  readonly decide?: AgentOptions["decide"];
+  readonly host?: (machine: Machine, around: Surroundings) => ModelHost;
+  readonly driver?: (machine: Machine, around: Surroundings) => ModelDriver;
+  /** What is observed is asked about this record instead. */
+  readonly record?: (record: DatasetRecord | null) => DatasetRecord | null;
+  /** The lock of a dataset is neither waited for nor asked. */
+  readonly ignoresLocks?: boolean;
+  /** Every action is carried out, whatever was decided since. */
+  readonly alwaysValid?: boolean;
+  /** Rewrites or drops an event before the core hears it. */
+  readonly event?: (event: AgentEvent, agent: AgentProcess) => AgentEvent | null;
+  /** Rewrites or drops an effect before it is performed. */
+  readonly effect?: (effect: AgentEffect, agent: AgentProcess) => AgentEffect | null;
+  readonly started?: (agent: AgentProcess) => void;
+};
+
+export type AgentSurroundings = {
+  readonly clusterId: ClusterId;
+  readonly flaws: AgentFlaws;
+  readonly dial: (agent: AgentProcess) => Connection | null;
+  readonly users: (dataset: DatasetId) => readonly string[];
+  readonly answered: (callId: number, answer: PluginAnswer) => void;
+  readonly claimHeard: (record: DatasetRecord) => void;
+  readonly persisted: (agent: AgentProcess) => void;
+};
+
+const pingMs = 5_000;
+const deadMs = 15_000;
+const tickMs = 500;
+
+/** One process of an agent: the production core, observation and executor, and a small shell. */
+export class AgentProcess {
+  readonly machine: Machine;
+  readonly strand: Strand;
+  readonly core: AgentCore;
+  readonly around: AgentSurroundings;
+  readonly host: ModelHost;
+  readonly #context: WorldContext;
+  readonly #ports: Ports;
+  readonly #unlocked = new Set<DatasetId>();
+  readonly #call: Call;
+  connection: Connection | null = null;
+  heardControl = false;
+  #heardAtMs = 0;
+
+  constructor(machine: Machine, around: AgentSurroundings) {
+    const { context } = machine;
+    const { flaws, clusterId } = around;
+    this.machine = machine;
+    this.around = around;
+    this.#context = context;
+    this.strand = new Strand(context.clock);
+    if (machine.stopped) this.strand.stop("machine");
+    const witness: Surroundings = {
+      parent: this.strand,
+      heardControl: () => this.heardControl,
+      users: around.users,
+    };
+    this.host = flaws.host?.(machine, witness) ?? new ModelHost(machine, witness);
+    const driver = flaws.driver?.(machine, witness) ?? new ModelDriver(machine, witness);
+    this.#call = {
+      signal: new AbortController().signal,
+      deadlineMs: 30_000,
+      lockFile: "lock",
+      log: noLog,
+    };
+    this.#ports = {
+      node: machine.node,
+      era: machine.bootId,
+      clusterId,
+      host: this.host,
+      backend: () => driver,
+      valid: (action) => this.#valid(action),
+    };
+    this.core = new AgentCore(this.#options());
+    flaws.started?.(this);
+    this.strand.every(tickMs, () => this.step({ kind: "tick" }));
+    this.strand.every(pingMs, () => this.#ping());
+    this.strand.after(context.prng.between(1, 200), () => this.#dial());
+  }
+
+  #options(): AgentOptions {
+    const { machine, around } = this;
+    const { timings, decide } = around.flaws;
+    const { traits } = this.#context;
+    const pool = {
+      name: "default",
+      driver: "model",
+      capabilities: capabilitiesOf(traits),
+      defaultSizeBytes: 1 << 30,
+    };
+    return {
+      node: machine.node,
+      clusterId: around.clusterId,
+      fingerprint: machine.fingerprint,
+      bootId: machine.bootId,
+      runId: machine.runId,
+      instance: this.#context.prng.uuid(),
+      version: "sim",
+      address: { host: `h${machine.index}`, peerPort: 4525 },
+      pools: [pool],
+      unknownNames: "deny",
+      cluster: machine.disk.cluster,
+      run: machine.run.file,
+      mounted: this.host.mountedNow(),
+      nowMs: machine.nowMs,
+      ...(timings === undefined ? {} : { timings }),
+      ...(decide === undefined ? {} : { decide }),
+    };
+  }
+
+  step(event: AgentEvent): void {
+    if (!this.strand.alive) return;
+    const { flaws } = this.around;
+    const heard = flaws.event === undefined ? event : flaws.event(event, this);
+    if (heard === null) return;
+    for (const effect of this.core.step(heard, this.machine.nowMs)) {
+      const done = flaws.effect === undefined ? effect : flaws.effect(effect, this);
+      if (done !== null) this.#perform(done);
+    }
+  }
+
+  /** The process ends at once; its children, its connection's bytes and its requests do not. */
+  kill(): void {
+    this.strand.kill();
+    const { connection } = this;
+    this.connection = null;
+    if (connection === null) return;
+    connection.openAtAgent = false;
+  }
+
+  called(callId: number, call: PluginCall): void {
+    this.strand.deliver(() => this.step({ kind: "called", callId, call }));
+  }
+
+  received(message: ToAgent): void {
+    this.strand.deliver(() => {
+      this.#heardAtMs = this.machine.nowMs;
+      if (message.kind === "ping") {
+        if (message.nonce > 0) this.connection?.toControl.send(message);
+        return;
+      }
+      this.heardControl = true;
+      if (message.kind === "records") {
+        for (const { record } of message.entries) this.around.claimHeard(record);
+      }
+      this.step({ kind: "received", message });
+    });
+  }
+
+  closed(connection: Connection): void {
+    this.strand.deliver(() => {
+      if (this.connection !== connection) return;
+      this.connection = null;
+      this.step({ kind: "disconnected" });
+      this.strand.after(this.#context.prng.between(500, 2_000), () => this.#dial());
+    });
+  }
+
+  #dial(): void {
+    if (this.connection !== null) return;
+    this.connection = this.around.dial(this);
+    if (this.connection === null) {
+      this.strand.after(this.#context.prng.between(1_000, 3_000), () => this.#dial());
+      return;
+    }
+    this.#heardAtMs = this.machine.nowMs;
+    this.step({ kind: "connected" });
+  }
+
+  #ping(): void {
+    const { connection } = this;
+    if (connection === null) return;
+    if (this.#heardAtMs + deadMs < this.machine.nowMs) connection.closeAtAgent();
+    else connection.toControl.send({ kind: "ping", nonce: 0 });
+  }
+
+  #valid(action: Action): boolean {
+    if (this.around.flaws.alwaysValid === true || action.generation === null) return true;
+    const want = this.core.state.desired(action.datasetId);
+    return (
+      (want.kind === "use" || want.kind === "release") &&
+      want.claim.generation === action.generation
+    );
+  }
+
+  #perform(effect: AgentEffect): void {
+    const { machine } = this;
+    switch (effect.kind) {
+      case "send":
+        this.connection?.toControl.send(effect.message);
+        break;
+      case "disconnect":
+        this.connection?.closeAtAgent();
+        break;
+      case "observe":
+        this.#observe(effect.datasetId, effect.record);
+        break;
+      case "execute":
+        this.#execute(effect.action);
+        break;
+      case "answer":
+        this.around.answered(effect.callId, effect.answer);
+        break;
+      case "persist_cluster":
+        this.#persist(effect.token, () => {
+          machine.disk = { cluster: effect.file };
+        });
+        break;
+      case "persist_run":
+        this.#persist(effect.token, () => {
+          machine.run = { file: effect.file };
+          this.around.persisted(this);
+        });
+        break;
+      case "log":
+        if (this.#context.tracing) {
+          this.#context.note(`agent${machine.index} ${effect.event}`, effect.fields);
+        }
+        break;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  /** Written, synced and renamed; in the order of the writes. A kill before that leaves the old. */
+  #persist(token: number, write: () => void): void {
+    this.strand.after(2, () => {
+      write();
+      this.step({ kind: "persisted", token });
+    });
+  }
+
+  #observe(datasetId: DatasetId, record: DatasetRecord | null): void {
+    const { turns, marks } = this.#context;
+    const { flaws } = this.around;
+    if (flaws.ignoresLocks !== true && !this.#unlocked.has(datasetId)) {
+      if (this.machine.busy(datasetId, this.strand)) {
+        marks.hit("observed busy child");
+        this.strand.after(1, () =>
+          this.step({
+            kind: "observed",
+            datasetId,
+            observed: { kind: "unknown", reason: "a child of an earlier agent", busy: true },
+          }),
+        );
+        return;
+      }
+      this.#unlocked.add(datasetId);
+    }
+    const asked = flaws.record === undefined ? record : flaws.record(record);
+    turns.start(
+      () => observe(datasetId, asked, this.#ports, this.#call),
+      (observed) => this.step({ kind: "observed", datasetId, observed }),
+      (error) => {
+        throw error;
+      },
+    );
+  }
+
+  #execute(action: Action): void {
+    const end = (outcome: Outcome): void => {
+      if (this.#context.tracing) {
+        this.#context.note(`agent${this.machine.index} ended ${action.kind}`, outcome);
+      }
+      this.step({ kind: "executed", action, outcome });
+    };
+    this.#context.turns.start(
+      () => execute(action, this.#ports, this.#call),
+      () => end({ kind: "ok" }),
+      (error) => end(outcomeOf(error)),
+    );
+  }
+}
+
+/** As the production shell: without a definitive answer the request may still land. */
+function outcomeOf(error: unknown): Outcome {
+  const code: ErrorCode | null = error instanceof FlockerError ? error.code : null;
+  if (code === null) throw error;
+  return {
+    kind: "failed",
+    code,
+    message: messageOf(error),
+    indefinite: ["DEADLINE_EXCEEDED", "BACKEND_UNAVAILABLE", "COMMAND_FAILED"].includes(code),
+  };
+}

@@ -1,0 +1,170 @@
+import type { DatasetId, NodeId } from "../../domain/ids.ts";
+import type { Storage, StoredVolume } from "./storage.ts";
+import { failure, type WorldContext } from "./world-context.ts";
+
+export type KernelDevice = {
+  readonly path: string;
+  readonly diskSequence: number;
+  readonly ref: string;
+  plugged: boolean;
+};
+
+/** One mounted file system with its page cache, for as long as anything refers to it. */
+export type Superblock = {
+  readonly dataset: DatasetId;
+  readonly device: KernelDevice;
+  readonly mountedAtMs: number;
+  /** `volume`, `shown`, `container:<id>`, `file:<id>` (an open file, in nobody's mountinfo). */
+  readonly users: Set<string>;
+  entries: Map<string, number>;
+  dirty: boolean;
+  /** Shut down without a flush: every access fails. */
+  dead: boolean;
+};
+
+export type KernelOptions = {
+  readonly context: WorldContext;
+  readonly storage: Storage;
+  readonly node: NodeId;
+  readonly era: string;
+};
+
+/** One boot of a machine: devices, mounts and the page cache. All of it is lost with it. */
+export class Kernel {
+  readonly era: string;
+  readonly node: NodeId;
+  readonly devices = new Map<string, KernelDevice>();
+  readonly superblocks = new Set<Superblock>();
+  readonly #context: WorldContext;
+  readonly #storage: Storage;
+  #sequence = 0;
+  dead = false;
+
+  constructor({ context, storage, node, era }: KernelOptions) {
+    this.#context = context;
+    this.#storage = storage;
+    this.node = node;
+    this.era = era;
+  }
+
+  plug(ref: string): KernelDevice {
+    const known = this.devices.get(ref);
+    if (known?.plugged === true) return known;
+    this.#sequence += 1;
+    const device = {
+      path: `/dev/sim${this.#sequence % 4}`,
+      diskSequence: this.#sequence,
+      ref,
+      plugged: true,
+    };
+    this.devices.set(ref, device);
+    return device;
+  }
+
+  unplug(ref: string): void {
+    const device = this.devices.get(ref);
+    if (device !== undefined) device.plugged = false;
+    this.devices.delete(ref);
+  }
+
+  device(at: { readonly path: string; readonly diskSequence: number }): KernelDevice {
+    for (const device of this.devices.values()) {
+      if (device.path === at.path && device.diskSequence === at.diskSequence) return device;
+    }
+    throw failure("BACKEND_REJECTED", `${at.path} is another disk by now`);
+  }
+
+  on(device: KernelDevice): Superblock | null {
+    return [...this.superblocks].find((one) => one.device === device) ?? null;
+  }
+
+  mounted(dataset: DatasetId, as: "volume" | "shown"): Superblock | null {
+    for (const one of this.superblocks) {
+      if (one.dataset === dataset && one.users.has(as)) return one;
+    }
+    return null;
+  }
+
+  /** Everything of a dataset that is open here in any way. */
+  open(dataset: DatasetId): readonly Superblock[] {
+    return [...this.superblocks].filter((one) => one.dataset === dataset);
+  }
+
+  mount(dataset: DatasetId, device: KernelDevice): Superblock {
+    const disk = this.volume(device).disk;
+    const shared = this.on(device);
+    if (shared?.dead === true) throw failure("BACKEND_REJECTED", "the file system is shut down");
+    const superblock = shared ?? {
+      dataset,
+      device,
+      mountedAtMs: this.#context.nowMs,
+      users: new Set<string>(),
+      entries: new Map(disk.entries),
+      dirty: false,
+      dead: false,
+    };
+    superblock.users.add("volume");
+    this.superblocks.add(superblock);
+    return superblock;
+  }
+
+  /** The last user's end flushes what is dirty: a clean unmount. */
+  drop(superblock: Superblock, user: string): void {
+    if (!superblock.users.delete(user) || superblock.users.size > 0) return;
+    if (superblock.dirty) this.flush(superblock);
+    this.superblocks.delete(superblock);
+    this.#context.tell({ kind: "closed", dataset: superblock.dataset, node: this.node });
+  }
+
+  shutDown(superblock: Superblock): void {
+    superblock.dead = true;
+    superblock.dirty = false;
+    superblock.users.delete("volume");
+    superblock.users.delete("shown");
+    if (superblock.users.size > 0) return;
+    this.superblocks.delete(superblock);
+    this.#context.tell({ kind: "closed", dataset: superblock.dataset, node: this.node });
+  }
+
+  /** Writes the whole view back: what somebody else wrote meanwhile is overwritten. */
+  flush(superblock: Superblock): boolean {
+    const written = this.write(superblock.device, superblock.mountedAtMs, ({ disk }) => {
+      disk.entries = new Map(superblock.entries);
+    });
+    if (written) superblock.dirty = false;
+    else superblock.dead = true;
+    return written;
+  }
+
+  /** One write to the storage; false when it refused: EIO. */
+  write(device: KernelDevice, sinceMs: number, change: (volume: StoredVolume) => void): boolean {
+    const volume = this.#storage.volumes.get(device.ref);
+    if (this.dead || volume === undefined || volume.destroyed || !this.reaches(device, volume)) {
+      return false;
+    }
+    change(volume);
+    this.#context.tell({
+      kind: "block_written",
+      dataset: volume.dataset,
+      ref: volume.ref,
+      node: this.node,
+      mountedAtMs: sinceMs,
+    });
+    return true;
+  }
+
+  /** Advisory exclusivity is a record that stops nobody. */
+  reaches(device: KernelDevice, volume: StoredVolume): boolean {
+    if (!device.plugged) return false;
+    if (this.#context.traits.exclusive === "advisory") return true;
+    return volume.attachment?.node === this.node && volume.attachment.era === this.era;
+  }
+
+  volume(device: KernelDevice): StoredVolume {
+    const volume = this.#storage.volumes.get(device.ref);
+    if (volume === undefined || volume.destroyed || !this.reaches(device, volume)) {
+      throw failure("COMMAND_FAILED", `${device.path}: input/output error`);
+    }
+    return volume;
+  }
+}

@@ -1,0 +1,172 @@
+import type { AttachableBackend, CreateVolume } from "../../backends/attachable.ts";
+import { type DatasetId, type NodeId, parseVolumeRef, type VolumeRef } from "../../domain/ids.ts";
+import type { Capabilities } from "../../domain/pool.ts";
+import type { Attacher, Device, Volume } from "../../domain/volume.ts";
+import type { Machine } from "./machine.ts";
+import type { Surroundings } from "./model-host.ts";
+import type { StoredVolume } from "./storage.ts";
+import { failure } from "./world-context.ts";
+
+/** The port's driver over the model's storage: a client on one machine, like any other's. */
+export class ModelDriver implements AttachableBackend {
+  readonly machine: Machine;
+  readonly around: Surroundings;
+
+  constructor(machine: Machine, around: Surroundings) {
+    this.machine = machine;
+    this.around = around;
+  }
+
+  get capabilities(): Capabilities {
+    return capabilitiesOf(this.machine.context.traits);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async list(): Promise<readonly Volume[]> {
+    return this.#ask("read", () => this.machine.storage.live().map((volume) => viewOf(volume)));
+  }
+
+  async find(dataset: DatasetId): Promise<readonly Volume[]> {
+    return this.#ask("read", () =>
+      this.machine.storage
+        .live()
+        .filter((volume) => volume.dataset === dataset)
+        .map((volume) => viewOf(volume)),
+    );
+  }
+
+  async create({ datasetId, op, sizeBytes }: CreateVolume): Promise<Volume> {
+    return this.#ask("change", () => {
+      const { storage } = this.machine;
+      const [found] = storage.live().filter(({ dataset }) => dataset === datasetId);
+      if (found !== undefined && found.op !== op) {
+        throw failure("VOLUME_EXISTS", `${datasetId} has ${found.ref}`);
+      }
+      return viewOf(found ?? storage.make(datasetId, op, sizeBytes));
+    });
+  }
+
+  async attach(ref: VolumeRef, to: Attacher): Promise<Device> {
+    return this.#ask("change", () => {
+      const { storage, kernel } = this.machine;
+      const volume = storage.get(ref);
+      const { attachment } = volume;
+      if (attachment !== null && attachment.node !== to.node) {
+        throw failure("VOLUME_BUSY", `${ref} is attached to ${attachment.node}`);
+      }
+      if (attachment !== null && attachment.generation > to.generation) {
+        throw failure("VOLUME_BUSY", `${ref} is attached under ${attachment.generation}`);
+      }
+      volume.attachment = to;
+      storage.onAttachment(to.node, to.era, ref, true);
+      const device = kernel.devices.get(ref);
+      if (device === undefined) throw failure("COMMAND_FAILED", "the machine was started again");
+      return { path: device.path, diskSequence: device.diskSequence };
+    });
+  }
+
+  async device(ref: VolumeRef): Promise<Device | null> {
+    const device = this.machine.kernel.devices.get(ref);
+    if (device === undefined) return null;
+    return { path: device.path, diskSequence: device.diskSequence };
+  }
+
+  async detach(ref: VolumeRef, node: NodeId): Promise<void> {
+    const { kernel } = this.machine;
+    const device = kernel.devices.get(ref);
+    if (device !== undefined && kernel.on(device) !== null) {
+      throw failure("VOLUME_BUSY", `${device.path} is in use`);
+    }
+    return this.#ask("change", () => this.giveBack(ref, node));
+  }
+
+  /** What the storage does when it carries out a detach, whenever that is. */
+  giveBack(ref: VolumeRef, node: NodeId): void {
+    const { storage, context, kernel } = this.machine;
+    const volume = storage.volumes.get(ref);
+    if (volume?.attachment?.node !== node) return;
+    const { era } = volume.attachment;
+    const device = kernel.devices.get(ref);
+    const open = device === undefined ? null : kernel.on(device);
+    if (open !== null) {
+      context.tell({
+        kind: "taken_down",
+        dataset: volume.dataset,
+        node,
+        step: "detach",
+        users: this.around.users(volume.dataset),
+        heardControl: this.around.heardControl(),
+      });
+    }
+    volume.attachment = null;
+    storage.onAttachment(node, era, ref, false);
+  }
+
+  async forceDetach(ref: VolumeRef, target: NodeId): Promise<void> {
+    return this.#ask("change", () => {
+      const { storage, context } = this.machine;
+      const volume = storage.get(ref);
+      if (volume.attachment?.node !== target) return;
+      context.marks.hit("forced detach landed");
+      volume.attachment = null;
+      storage.onForcedDetach(target, volume);
+    });
+  }
+
+  async destroy(ref: VolumeRef, dataset: DatasetId): Promise<void> {
+    return this.#ask("change", () => {
+      const { storage, context } = this.machine;
+      const volume = storage.volumes.get(ref);
+      if (volume === undefined || volume.destroyed) return;
+      if (volume.dataset !== dataset) throw failure("VOLUME_NOT_FOUND", `${ref} is another's`);
+      if (volume.attachment !== null) throw failure("VOLUME_BUSY", `${ref} is attached`);
+      context.marks.hit("dataset destroyed");
+      volume.destroyed = true;
+    });
+  }
+
+  #ask<T>(how: "read" | "change", effect: () => T): Promise<T> {
+    const { storage, context, node, strand } = this.machine;
+    const { parent } = this.around;
+    const deliver = (end: () => void): void => strand.deliver(() => parent.deliver(end));
+    return context.turns.wait<T>((resolve, reject) => {
+      storage[how](node, {
+        callerAlive: () => strand.alive && parent.alive,
+        effect,
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the effect's own value
+        answered: (value) => deliver(() => resolve(value as T)),
+        failed: (error) => deliver(() => reject(error)),
+      });
+    });
+  }
+}
+
+function viewOf({ ref, dataset, op, sizeBytes, attachment }: StoredVolume): Volume {
+  return {
+    ref: parseVolumeRef(ref),
+    datasetId: dataset,
+    op,
+    sizeBytes,
+    attachedTo: attachment,
+  };
+}
+
+export function capabilitiesOf(traits: {
+  readonly exclusive: Capabilities["exclusive"];
+  readonly operationMsMax: number;
+}): Capabilities {
+  return {
+    kind: "attachable",
+    exclusive: traits.exclusive,
+    fence: "none",
+    sizeBytesMin: 1 << 26,
+    sizeBytesStep: 1 << 20,
+    sizeBytesMax: 2 ** 44,
+    attachedMax: 1_000,
+    listDelayMsMax: 0,
+    operationMsMax: traits.operationMsMax,
+  };
+}

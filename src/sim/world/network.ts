@@ -1,0 +1,132 @@
+import type { AgentMessage, ControlMessage } from "../../protocol/agent-messages.ts";
+import type { WorldContext } from "./world-context.ts";
+
+/** Answered with the same number: an old message cannot stand for a sign of life. */
+export type Ping = { readonly kind: "ping"; readonly nonce: number };
+export type ToControl = AgentMessage | Ping;
+export type ToAgent = ControlMessage | Ping;
+
+export type End<M> = {
+  readonly received: (message: M) => void;
+  /** The peer, or the network, closed it. */
+  readonly closed: () => void;
+};
+
+/** One direction of a connection: ordered, delayed, held back while the network is cut. */
+class Stream<M> {
+  readonly #context: WorldContext;
+  readonly #blocked: () => boolean;
+  readonly #deliver: (message: M) => void;
+  #lastMs = 0;
+  #held: M[] = [];
+
+  constructor(context: WorldContext, blocked: () => boolean, deliver: (message: M) => void) {
+    this.#context = context;
+    this.#blocked = blocked;
+    this.#deliver = deliver;
+  }
+
+  send(message: M): void {
+    const { clock, prng, traits } = this.#context;
+    const delayMs = prng.between(1, prng.chance(0.9) ? 5 : traits.messageDelayMsMax);
+    this.#lastMs = Math.max(this.#lastMs, clock.nowMs + delayMs);
+    clock.after(this.#lastMs - clock.nowMs, () => {
+      if (this.#blocked() || this.#held.length > 0) this.#held.push(message);
+      else this.#deliver(message);
+    });
+  }
+
+  /** The network is whole again: what was held back arrives. */
+  flush(): void {
+    const held = this.#held;
+    this.#held = [];
+    for (const message of held) this.#deliver(message);
+  }
+}
+
+/** A connection of one agent's process to one control service. Each end learns of its end alone. */
+export class Connection {
+  readonly id: string;
+  readonly node: string;
+  readonly toControl: Stream<ToControl>;
+  readonly toAgent: Stream<ToAgent>;
+  openAtAgent = true;
+  openAtControl = true;
+  readonly #agent: End<ToAgent>;
+  readonly #control: End<ToControl>;
+
+  constructor(
+    context: WorldContext,
+    at: { readonly id: string; readonly node: string; readonly network: Network },
+    ends: { readonly agent: End<ToAgent>; readonly control: End<ToControl> },
+  ) {
+    this.id = at.id;
+    this.node = at.node;
+    this.#agent = ends.agent;
+    this.#control = ends.control;
+    const { network, node } = at;
+    this.toControl = new Stream(
+      context,
+      () => network.blocked(node, "toControl"),
+      (message) => {
+        if (this.openAtControl) this.#control.received(message);
+      },
+    );
+    this.toAgent = new Stream(
+      context,
+      () => network.blocked(node, "toAgent"),
+      (message) => {
+        if (this.openAtAgent) this.#agent.received(message);
+      },
+    );
+  }
+
+  closeAtAgent(): void {
+    if (!this.openAtAgent) return;
+    this.openAtAgent = false;
+    this.#agent.closed();
+  }
+
+  closeAtControl(): void {
+    if (!this.openAtControl) return;
+    this.openAtControl = false;
+    this.#control.closed();
+  }
+}
+
+export type Direction = "toControl" | "toAgent";
+
+/** Who cannot reach whom at this instant. */
+export class Network {
+  readonly connections = new Set<Connection>();
+  readonly #blocks = new Map<string, Set<Direction>>();
+
+  blocked(node: string, direction: Direction): boolean {
+    return this.#blocks.get(node)?.has(direction) ?? false;
+  }
+
+  reachable(node: string): boolean {
+    return (this.#blocks.get(node)?.size ?? 0) === 0;
+  }
+
+  cut(node: string, directions: readonly Direction[]): void {
+    this.#blocks.set(node, new Set(directions));
+  }
+
+  heal(node: string): void {
+    if (!this.#blocks.delete(node)) return;
+    for (const connection of this.connections) {
+      if (connection.node !== node) continue;
+      connection.toControl.flush();
+      connection.toAgent.flush();
+    }
+  }
+
+  of(node: string): readonly Connection[] {
+    return [...this.connections].filter((connection) => connection.node === node);
+  }
+
+  forget(connection: Connection): void {
+    if (!connection.openAtAgent && !connection.openAtControl) this.connections.delete(connection);
+  }
+}

@@ -1,0 +1,112 @@
+import type { PluginAnswer } from "../../agent/core/plugin-call.ts";
+import type { DatasetId, NodeId } from "../../domain/ids.ts";
+import { type DatasetRecord, nameOf } from "../../domain/record.ts";
+import type { StoreMedium } from "./store-medium.ts";
+import type { World } from "./world.ts";
+
+const abandonedGraceMs = 8_000;
+
+/** Says what happened, for the checkers: it looks at the world, never into a core. */
+export class Witness {
+  readonly #world: World;
+  /** Hosts that were connected when a name was acknowledged, or were told of it since. */
+  readonly #told = new Map<string, Set<string>>();
+  readonly #last = new Map<DatasetId, DatasetRecord>();
+  /** Latest instant at which a node had a reason to get a dataset: a Mount or an order. */
+  readonly #requested = new Map<string, number>();
+  restored = false;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  request(dataset: string, node: string): void {
+    this.#requested.set(`${dataset} ${node}`, this.#world.context.nowMs);
+  }
+
+  created(dataset: DatasetId): void {
+    const { context, hosts } = this.#world;
+    const record = this.#world.medium.records.get(dataset) ?? this.#volatile(dataset);
+    const name = record === undefined ? null : nameOf(record);
+    if (name === null) return;
+    const control = this.#world.control;
+    const connected = hosts.filter(({ node }) =>
+      [...(control?.connections.values() ?? [])].some((one) => one.node === node),
+    );
+    this.#told.set(name, new Set(connected.map(({ node }) => node)));
+    context.tell({ kind: "configuration_acknowledged", what: "created", dataset, name });
+  }
+
+  /** A record that was answered for before it is durable is one that only the process knows. */
+  #volatile(dataset: DatasetId): DatasetRecord | undefined {
+    return this.#world.control?.core.state.records.get(dataset);
+  }
+
+  namesHeard(node: string, names: readonly string[]): void {
+    for (const name of names) this.#told.get(name)?.add(node);
+  }
+
+  storeOpened(medium: StoreMedium): void {
+    const records = [...medium.records.values()];
+    this.restored ||= medium.readOnly !== null || medium.recovering;
+    this.#world.context.tell({
+      kind: "store_opened",
+      live: new Set(records.filter((one) => one.deletion === null).map((one) => one.datasetId)),
+      known: new Set(records.map((one) => one.datasetId)),
+      restored: this.restored,
+    });
+  }
+
+  recovered(): void {
+    this.#world.context.marks.hit("recovered");
+  }
+
+  recordDurable(record: DatasetRecord): void {
+    const { context } = this.#world;
+    const { datasetId, claim } = record;
+    const before = this.#last.get(datasetId)?.claim ?? null;
+    this.#last.set(datasetId, record);
+    if (claim === null || claim.generation === before?.generation) return;
+    this.#named(record, "store");
+    if (claim.before !== null) context.marks.hit("wish granted");
+  }
+
+  claimHeard(node: NodeId, record: DatasetRecord): void {
+    if (record.claim?.node === node) this.#named(record, "agent");
+  }
+
+  #named(record: DatasetRecord, where: "store" | "agent"): void {
+    const { claim, datasetId } = record;
+    if (claim === null) return;
+    this.#world.context.tell({
+      kind: "claim_named",
+      dataset: datasetId,
+      generation: claim.generation,
+      node: claim.node,
+      era: claim.era,
+      where,
+      mountedOn: this.#world.mountedOn(datasetId),
+    });
+  }
+
+  getAnswered(node: string, name: string, answer: PluginAnswer): void {
+    const { context } = this.#world;
+    const found = answer.kind === "volume";
+    const neverHeard = this.#told.get(name)?.has(node) === false;
+    if (!found && neverHeard) context.marks.hit("get denied, name never heard here");
+    context.tell({ kind: "get_answered", node, name, found, neverHeard });
+  }
+
+  gaveUp(node: string, mountId: string): void {
+    const { context } = this.#world;
+    const machine = this.#world.host(node)?.machine;
+    const boot = machine?.bootId;
+    machine?.strand.after(abandonedGraceMs, () => {
+      const host = this.#world.host(node);
+      if (host?.machine.bootId !== boot || host?.agent?.strand.running !== true) return;
+      const users = host.machine.run.file?.users ?? [];
+      const counted = users.some(([, ids]) => ids.includes(mountId));
+      context.tell({ kind: "abandoned_mount", node, mountId, counted });
+    });
+  }
+}

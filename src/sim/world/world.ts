@@ -1,0 +1,261 @@
+import type { Batch } from "../../control/core/state.ts";
+import {
+  type ClusterId,
+  type DatasetId,
+  type NodeId,
+  parseClusterId,
+  parseNodeId,
+} from "../../domain/ids.ts";
+import type { DatasetRecord } from "../../domain/record.ts";
+import { nameOf } from "../../domain/record.ts";
+import { type AgentFlaws, AgentProcess } from "./agent-process.ts";
+import { type ControlFlaws, ControlProcess } from "./control-process.ts";
+import { Engine } from "./engine.ts";
+import { Machine } from "./machine.ts";
+import { Connection, Network } from "./network.ts";
+import { Storage } from "./storage.ts";
+import { StoreMedium } from "./store-medium.ts";
+import { Witness } from "./witness.ts";
+import type { WorldContext } from "./world-context.ts";
+import type { PluginCall } from "../../agent/core/plugin-call.ts";
+
+/** Every way in which a shell or an injected dependency can be wrong; empty in honest runs. */
+export type Flaws = {
+  readonly agent: AgentFlaws;
+  readonly control: ControlFlaws;
+  readonly parseEmpty?: (call: PluginCall) => PluginCall | null;
+  readonly forgetsAbandoned?: boolean;
+};
+
+export const noFlaws: Flaws = { agent: {}, control: {} };
+
+/** One host of the world with what runs on it. */
+export class Host {
+  readonly machine: Machine;
+  readonly engine: Engine;
+  agent: AgentProcess | null = null;
+  /** The agent stays down until somebody starts it. */
+  agentOff = false;
+
+  constructor(machine: Machine, engine: Engine) {
+    this.machine = machine;
+    this.engine = engine;
+  }
+
+  get node(): NodeId {
+    return this.machine.node;
+  }
+}
+
+/** The whole model: machines, one control service, one storage, the network between them. */
+export class World {
+  readonly context: WorldContext;
+  readonly flaws: Flaws;
+  readonly network = new Network();
+  readonly storage: Storage;
+  readonly witness: Witness;
+  readonly hosts: Host[] = [];
+  readonly clusterId: ClusterId;
+  medium: StoreMedium;
+  control: ControlProcess | null = null;
+  wallOffsetMs = 1_700_000_000_000;
+  #nextConnection = 1;
+
+  constructor(context: WorldContext, flaws: Flaws) {
+    this.context = context;
+    this.flaws = flaws;
+    this.clusterId = parseClusterId(context.prng.uuid());
+    this.medium = new StoreMedium(context.prng.uuid(), this.clusterId);
+    this.storage = new Storage(context);
+    this.witness = new Witness(this);
+    this.storage.onAttachment = (node, era, ref, attached) => {
+      const machine = this.host(node)?.machine;
+      if (machine?.powered !== true || machine.bootId !== era) return;
+      if (attached) machine.kernel.plug(ref);
+      else machine.kernel.unplug(ref);
+    };
+    this.storage.onForcedDetach = (node, volume) => {
+      const kernel = this.host(node)?.machine.kernel;
+      const open = kernel === undefined || kernel.dead ? [] : kernel.open(volume.dataset);
+      const mounted = open.some(({ dead }) => !dead);
+      context.tell({ kind: "attachment_taken", dataset: volume.dataset, node, mounted });
+    };
+    for (let index = 1; index <= context.traits.nodes; index += 1) this.#addHost(index);
+  }
+
+  #addHost(index: number): void {
+    const { context, storage } = this;
+    const node = parseNodeId(context.prng.uuid());
+    const machine = new Machine(context, storage, { node, index });
+    const engine = new Engine(machine, {
+      agent: () => this.host(node)?.agent ?? null,
+      datasetAt: (path) => path.slice("/flocker/".length),
+      getAnswered: (name, answer) => this.witness.getAnswered(node, name, answer),
+      gaveUp: (mountId) => this.witness.gaveUp(node, mountId),
+      parseEmpty: (call) => this.flaws.parseEmpty?.(call) ?? null,
+      forgetsAbandoned: this.flaws.forgetsAbandoned ?? false,
+    });
+    this.hosts.push(new Host(machine, engine));
+  }
+
+  host(node: string): Host | undefined {
+    return this.hosts.find((host) => host.node === node);
+  }
+
+  start(): void {
+    this.startControl();
+    for (const host of this.hosts) this.powerOn(host);
+  }
+
+  startControl(): void {
+    if (this.control?.strand.alive === true) return;
+    const { context } = this;
+    this.control = new ControlProcess(context, this.medium, {
+      wallMs: this.wallOffsetMs + context.nowMs,
+      flaws: this.flaws.control,
+      events: {
+        created: (dataset) => this.witness.created(dataset),
+        durable: (batch) => this.#durable(batch),
+      },
+    });
+    this.witness.storeOpened(this.medium);
+  }
+
+  killControl(): void {
+    const { control } = this;
+    if (control === null) return;
+    this.context.marks.hit("control killed");
+    this.control = null;
+    control.kill();
+    for (const connection of control.connections.values()) this.#resetAtAgent(connection);
+  }
+
+  powerOn(host: Host): void {
+    if (host.machine.powered || host.machine.lost) return;
+    host.machine.powerOn();
+    host.engine.powerOn();
+    host.agentOff = false;
+    this.startAgent(host);
+  }
+
+  powerOff(host: Host): void {
+    if (!host.machine.powered) return;
+    this.context.marks.hit("node crashed");
+    host.engine.powerOff();
+    this.#endAgent(host);
+    host.machine.powerOff();
+    this.storage.cutOff(host.node, false);
+  }
+
+  startAgent(host: Host): void {
+    if (!host.machine.powered || host.agent !== null) return;
+    host.agent = new AgentProcess(host.machine, {
+      clusterId: this.clusterId,
+      flaws: this.flaws.agent,
+      dial: (agent) => this.#dial(host, agent),
+      users: (dataset) => host.engine.users(dataset),
+      answered: (callId, answer) => host.engine.answered(callId, answer),
+      claimHeard: (record) => this.witness.claimHeard(host.node, record),
+      persisted: () => {},
+    });
+  }
+
+  killAgent(host: Host): void {
+    const { agent } = host;
+    if (agent === null) return;
+    const { marks } = this.context;
+    marks.hit("agent killed");
+    if (host.machine.locks.size > 0) marks.hit("agent killed while a child works");
+    this.#endAgent(host);
+    host.engine.agentDied(agent);
+  }
+
+  #endAgent(host: Host): void {
+    const { agent } = host;
+    if (agent === null) return;
+    host.agent = null;
+    const { connection } = agent;
+    agent.kill();
+    if (connection !== null && host.machine.strand.running) this.#resetAtControl(connection);
+  }
+
+  #dial(host: Host, agent: AgentProcess): Connection | null {
+    const { control, network, context } = this;
+    if (control === null || !control.strand.alive || !network.reachable(host.node)) return null;
+    const id = `k${this.#nextConnection}`;
+    this.#nextConnection += 1;
+    const connection: Connection = new Connection(
+      context,
+      { id, node: host.node, network },
+      {
+        agent: {
+          received: (message) => agent.received(message),
+          closed: () => {
+            agent.closed(connection);
+            this.#resetAtControl(connection);
+          },
+        },
+        control: {
+          received: (message) =>
+            control.strand.deliver(() => control.received(connection, message)),
+          closed: () => {
+            control.strand.deliver(() => control.closed(connection));
+            this.#resetAtAgent(connection);
+          },
+        },
+      },
+    );
+    network.connections.add(connection);
+    control.accept(connection);
+    return connection;
+  }
+
+  /** The other end hears of an end if the network lets it; else only silence tells. */
+  #resetAtControl(connection: Connection): void {
+    this.#later(connection, () => connection.closeAtControl());
+  }
+
+  #resetAtAgent(connection: Connection): void {
+    this.#later(connection, () => connection.closeAtAgent());
+  }
+
+  #later(connection: Connection, close: () => void): void {
+    const { clock, prng, marks } = this.context;
+    if (!this.network.reachable(connection.node) || prng.chance(0.1)) {
+      marks.hit("connection half open");
+      clock.after(60_000, close);
+      return;
+    }
+    clock.after(prng.between(1, 30), close);
+    clock.after(100_000, () => this.network.forget(connection));
+  }
+
+  #durable(batch: Batch): void {
+    for (const write of batch.writes) {
+      if (write.kind === "record") this.witness.recordDurable(write.record);
+      if (write.kind === "recovered") this.witness.recovered();
+    }
+  }
+
+  /** Live records as they are durable, sorted: what a person sees who asks. */
+  records(): readonly DatasetRecord[] {
+    return [...this.medium.records.values()].sort((a, b) => (a.datasetId < b.datasetId ? -1 : 1));
+  }
+
+  recordNamed(name: string): DatasetRecord | undefined {
+    return this.records().find((record) => record.deletion === null && nameOf(record) === name);
+  }
+
+  mountedOn(dataset: DatasetId): readonly string[] {
+    return this.hosts
+      .filter(({ machine }) => machine.powered)
+      .filter(({ machine }) => machine.kernel.open(dataset).some(({ dead }) => !dead))
+      .map(({ node }) => node);
+  }
+
+  shownOn(dataset: DatasetId): readonly string[] {
+    return this.hosts
+      .filter(({ machine }) => machine.powered && machine.kernel.mounted(dataset, "shown") !== null)
+      .map(({ node }) => node);
+  }
+}
