@@ -16,9 +16,10 @@ const curl =
 /** Posts names one after another for two seconds; prints each that was acknowledged. */
 function poster(round: string, primary: string): string {
   const body = `{"primary":"${primary}","metadata":{"name":"${round}-%s"}}`;
+  const post = `${curl}/configuration/datasets -o /dev/null -w '%{http_code}' -d @-`;
   return `i=0; end=$(($(date +%s) + 2))
     while [ $(date +%s) -lt $end ]; do i=$((i + 1))
-      code=$(printf '${body}' $i | ${curl}/configuration/datasets -o /dev/null -w '%{http_code}' -d @-)
+      code=$(printf '${body}' $i | ${post})
       [ "$code" = 201 ] && echo ${round}-$i
     done; true`;
 }
