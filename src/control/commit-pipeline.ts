@@ -41,7 +41,7 @@ export class CommitPipeline {
   constructor(options: PipelineOptions) {
     this.#options = options;
     // What the core did while it was made.
-    void this.#leave(this.#options.core.drain());
+    this.#leave(this.#options.core.drain()).catch(() => {}); // `failed` was told.
   }
 
   /**
