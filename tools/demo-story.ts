@@ -86,7 +86,7 @@ export async function clusterReady(bed: Bed): Promise<void> {
     .join(" ");
   const line = `curl -sf -m 5 ${credentials} https://control-service:4523/v1/state/nodes`;
   const expected = bed.hosts().filter(({ bare }) => !bare).length;
-  await until("all agents connected", 60_000, async () => {
+  await until("all agents connected", 120_000, async () => {
     const nodes: unknown = JSON.parse(await runIn(bed, "h1", line));
     return Array.isArray(nodes) && nodes.length >= expected;
   });
@@ -94,7 +94,7 @@ export async function clusterReady(bed: Bed): Promise<void> {
 
 async function redisReady(bed: Bed, host: string): Promise<void> {
   const line = `docker exec ${container} redis-cli ping`;
-  await until(`redis on ${host}`, 30_000, async () =>
+  await until(`redis on ${host}`, 60_000, async () =>
     (await runIn(bed, host, line)).includes("PONG"),
   );
 }

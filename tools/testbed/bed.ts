@@ -200,7 +200,7 @@ export class Bed {
     const reply = await ask(this.paths, host, { verb, service });
     if (reply.kind === "refused") throw new Error(`${host}: ${reply.message}`);
     if (verb === "start") {
-      await until(`${service} on ${host}`, 10_000, async () => {
+      await until(`${service} on ${host}`, 60_000, async () => {
         const status = await ask(this.paths, host, { verb: "status" });
         return status.kind === "done" && status.pids[service] !== null;
       });

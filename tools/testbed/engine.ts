@@ -8,7 +8,7 @@ import { until } from "./linux/until.ts";
 /** Waits until the Docker Engine of a host answers. */
 export async function engineReady(bed: BedPaths, host: string): Promise<void> {
   try {
-    await until(`the Docker Engine of ${host}`, 60_000, async () => {
+    await until(`the Docker Engine of ${host}`, 180_000, async () => {
       return (await call(bed, host, { method: "GET", path: "/_ping" })) === 200;
     });
   } catch (error) {

@@ -54,14 +54,14 @@ export async function powerOn(bed: BedPaths, host: HostRecord): Promise<void> {
     join(import.meta.dirname, "host-init.ts"),
     `${paths.directory}/orders.json`,
   ]);
-  const init = await until(`the first process of ${host.name}`, 10_000, () => {
+  const init = await until(`the first process of ${host.name}`, 60_000, () => {
     if (!isAlive(first)) throw new Error(readFileSync(paths.log, "utf8").trim());
     const found = readJson<ProcessIdentity>(paths.init);
     return found !== null && isAlive(found) ? found : null;
   });
   const mac = `02:77:00:00:00:${host.number.toString(16).padStart(2, "0")}`;
   await plugIn(bed, init, { name: host.name, address: addressOf(host.number), mac });
-  await until(`the supervisor of ${host.name} (see ${paths.log})`, 20_000, async () => {
+  await until(`the supervisor of ${host.name} (see ${paths.log})`, 120_000, async () => {
     if (!isAlive(init)) throw new Error(readFileSync(paths.log, "utf8").trim());
     return (await ask(bed, host.name, { verb: "status" })).kind === "done";
   });

@@ -24,7 +24,7 @@ export async function startSwitch(bed: BedPaths): Promise<ProcessIdentity> {
     "sleep",
     "infinity",
   ]);
-  await until("the switch", 5_000, () => {
+  await until("the switch", 30_000, () => {
     if (!isAlive(process)) throw new Error(`the switch has ended: see ${bed.root}/switch.log`);
     return readlinkSync(`/proc/${process.pid}/exe`).includes("sleep");
   });
