@@ -57,6 +57,7 @@ export function coreContents(contents: StoreContents, clusterId: ClusterId): Cor
     records: [...records.values()],
     nodes: [...nodes].map(([nodeId, value]) => parseNodeEntry(nodeId, value)),
     recovering,
+    everRecovered: meta.has(metaKeys.recovering),
     // A recovery that goes on is the answer to those marks; they go when it ends.
     readOnly: recovering ? null : readOnly(contents),
   };

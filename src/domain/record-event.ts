@@ -34,6 +34,8 @@ export type RecordEvent =
   | { readonly kind: "fenced"; readonly node: NodeId }
   /** A person's word: the claim ends and the loss is accepted (audited by the caller). */
   | { readonly kind: "overridden"; readonly node: NodeId; readonly op: OpId }
+  /** A hello shows it mounted on a node that has no claim: that node must cut it. */
+  | { readonly kind: "found_mounted"; readonly node: NodeId; readonly era: BootId }
   /** The node reports that nothing of a former era or claim is left on it. */
   | { readonly kind: "residue_cleared"; readonly by: Speaker }
   /** A superseded node reports that it cut its access. */

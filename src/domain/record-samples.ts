@@ -64,6 +64,7 @@ const recoveryKinds = [
   "generation_raised",
   "claim_recovered",
   "claim_forgotten",
+  "found_mounted",
 ] as const satisfies readonly Kind[];
 
 /** What is random about an event; the rest of it depends on the record that it meets. */
@@ -118,6 +119,7 @@ export function eventOf(record: DatasetRecord, choice: Choice): RecordEvent {
     case "formatted":
       return { kind, by, generation };
     case "rebooted":
+    case "found_mounted":
       return { kind, node: by.node, era: at(boots, choice.boot) };
     case "fenced":
     case "claim_forgotten":

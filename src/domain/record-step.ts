@@ -36,6 +36,11 @@ function dispatch(record: DatasetRecord, event: RecordEvent): DatasetRecord | Re
     case "fenced":
     case "overridden":
       return takenAway(record, event);
+    case "found_mounted":
+      return claimOf(record, event.node, event.era) !== null ||
+        record.superseded.includes(event.node)
+        ? refuse("already")
+        : { ...record, superseded: [...record.superseded, event.node] };
     case "residue_cleared":
       return record.residue === event.by.node ? { ...record, residue: null } : refuse("already");
     case "cut_reported":

@@ -73,6 +73,7 @@ export async function runAgent(
   await using scope = new AsyncDisposableStack();
   const machine = await readMachine(paths, log, scope);
   const { node, bootId } = machine.agent;
+  for (const notice of machine.config.notices) log.warn("configuration.noticed", { notice });
   log.info("agent.started", { nodeId: node, bootId, pools: [...machine.backends.keys()] });
   const failed = Promise.withResolvers<number>();
   await wire(paths, machine, { log, scope, fail: (status) => failed.resolve(status) });

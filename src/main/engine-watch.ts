@@ -30,7 +30,13 @@ export function watchEngine({ engine, log, changed }: WatchOptions): AsyncDispos
     if (!signal.aborted) {
       changed(
         answer.kind === "answered"
-          ? answer.value.map(({ id, name, running, volumes }) => ({ id, name, running, volumes }))
+          ? answer.value.map(({ id, name, state, running, volumes }) => ({
+              id,
+              name,
+              // Between Mount and start a container is "created": it is a user all the same.
+              running: running || state === "created",
+              volumes,
+            }))
           : null,
       );
     }

@@ -73,6 +73,7 @@ function clusterWithHolder(): { readonly core: ControlCore; readonly datasetId: 
       records: [],
       nodes: [],
       recovering: false,
+      everRecovered: false,
       readOnly: null,
     },
     nowMs: 0,

@@ -12,7 +12,7 @@ export type Want = {
   readonly sinceMs: number;
 };
 
-const pingPongMoves = 4;
+const pingPongMoves = 10;
 const pingPongWindowMs = 60_000;
 const pingPongBackoffMs = 10_000;
 
@@ -28,15 +28,16 @@ export function wants(state: CoreState, record: DatasetRecord, nowMs: number): r
     .filter((wish) => wish.untilMs > nowMs)
     .map((wish): Want => ({ node: wish.node, kind: "wish", sinceMs: wish.sinceMs }));
   const asked = [...(record.orderOpen ? [order] : []), ...wishes]
-    .filter(({ node }) => servable(state, node))
+    .filter(({ node }) => servable(state, node, record.pool))
     .sort((a, b) => a.sinceMs - b.sinceMs || (a.node < b.node ? -1 : 1));
   const rest: Want = { ...order, kind: "rest" };
-  return servable(state, record.primary) ? [...asked, rest] : asked;
+  return servable(state, record.primary, record.pool) ? [...asked, rest] : asked;
 }
 
-function servable(state: CoreState, node: NodeId): boolean {
+function servable(state: CoreState, node: NodeId, pool: string): boolean {
   const entry = state.nodes.get(node);
-  return state.sessionOf(node)?.condition === null && entry?.clashWith === null;
+  const session = state.sessionOf(node);
+  return session?.condition === null && entry?.clashWith === null && hasPool(session, pool);
 }
 
 /** The node that the holder should give the dataset back for; null when it may keep it. */
@@ -98,16 +99,14 @@ function executorFor(state: CoreState, record: DatasetRecord): Session | null {
   const able = state
     .liveSessions()
     .filter(({ node }) => node !== record.op?.target && !record.superseded.includes(node))
-    .filter(({ pools }) => pools.some(({ name }) => name === record.pool));
+    .filter((session) => hasPool(session, record.pool));
   return able.find(({ node }) => node === record.primary) ?? able[0] ?? null;
 }
 
 function grant(state: CoreState, datasetId: DatasetId, nowMs: number): void {
   const record = state.records.get(datasetId);
   if (record === undefined || record.claim !== null) return;
-  const want = wants(state, record, nowMs).find(
-    ({ node }) => grantRefusal(record, node) === null && hasPool(state, node, record.pool),
-  );
+  const want = wants(state, record, nowMs).find(({ node }) => grantRefusal(record, node) === null);
   const session = want === undefined ? null : state.sessionOf(want.node);
   if (want === undefined || session === null) return;
   if (backedOff(state, record, want.node, nowMs)) return;
@@ -123,8 +122,8 @@ function grant(state: CoreState, datasetId: DatasetId, nowMs: number): void {
   state.log("info", "claim.granted", { datasetId, nodeId: want.node, generation, for: want.kind });
 }
 
-function hasPool(state: CoreState, node: NodeId, pool: string): boolean {
-  return state.sessionOf(node)?.pools.some(({ name }) => name === pool) ?? false;
+function hasPool({ pools }: Session, pool: string): boolean {
+  return pools.some(({ name }) => name === pool);
 }
 
 /** Moves that nobody asked for anew back off (design 4.13); a dataset that stays never does. */

@@ -58,6 +58,7 @@ export class CoreState {
   readonly clusterId: ClusterId;
   readonly starts: readonly StoreStart[];
   readonly startedAtMs: number;
+  readonly everRecovered: boolean;
   readonly newId: () => string;
   readonly records = new Map<DatasetId, DatasetRecord>();
   /** Names of live datasets. */
@@ -84,6 +85,7 @@ export class CoreState {
     this.starts = contents.starts;
     this.revision = contents.revision;
     this.startedAtMs = nowMs;
+    this.everRecovered = contents.everRecovered;
     this.newId = newId;
     this.#step = step;
     for (const entry of contents.nodes) this.nodes.set(entry.nodeId, entry);

@@ -147,6 +147,7 @@ function admit(state: CoreState, connection: ConnectionId, message: Hello, nowMs
   const touched = new Set(state.dropWishesOf(message.node));
   for (const id of endEra(state, message, former, nowMs)) touched.add(id);
   collectHoldings(state, session, message);
+  for (const id of supersedeUnclaimed(state, message)) touched.add(id);
   welcome(state, session, message, nowMs);
   for (const record of state.records.values()) {
     if (touched.has(record.datasetId) || needsNode(record, message.node)) {
@@ -219,6 +220,21 @@ function endEra(
   return touched;
 }
 
+/**
+ * What a node has mounted without a claim was taken from it while it was away, or granted by a
+ * store that is lost: it must cut it before anything else (design 4.11).
+ */
+function supersedeUnclaimed(state: CoreState, message: Hello): readonly DatasetId[] {
+  if (state.mode.kind !== "normal") return [];
+  return message.holdings
+    .filter(({ mounted }) => mounted)
+    .map(({ datasetId }) => datasetId)
+    .filter((datasetId) => {
+      const event = { kind: "found_mounted", node: message.node, era: message.bootId } as const;
+      return state.apply(datasetId, event) === null;
+    });
+}
+
 function welcome(state: CoreState, session: Session, message: Hello, nowMs: number): void {
   state.send(session.connection, {
     kind: "welcome",
@@ -257,7 +273,10 @@ function verdictOn(
   state: CoreState,
   seen: StorePoint,
 ): "STORE_WENT_BACK" | "TWO_CONTROL_SERVICES" | null {
-  if (seen.storeId !== state.storeId) return "STORE_WENT_BACK";
+  if (seen.storeId !== state.storeId) {
+    // A late node of the store that was lost: the recovery ended without it by a person's word.
+    return state.everRecovered ? null : "STORE_WENT_BACK";
+  }
   const index = state.starts.findIndex(({ term }) => term === seen.term);
   const start = state.starts[index];
   if (start === undefined) return "STORE_WENT_BACK";

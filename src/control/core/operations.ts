@@ -1,6 +1,6 @@
 import { condition } from "../../domain/condition.ts";
 import type { BootId, DatasetId, NodeId } from "../../domain/ids.ts";
-import { parseDatasetId } from "../../domain/ids.ts";
+import { parseBootId, parseDatasetId } from "../../domain/ids.ts";
 import { newRecord } from "../../domain/new-record.ts";
 import { decideSize } from "../../domain/pool.ts";
 import { type DatasetRecord, type FileSystem, nameOf, type Reclaim } from "../../domain/record.ts";
@@ -159,6 +159,12 @@ export function orderDataset(
       { details: { primary } },
     );
   }
+  if (!entry.pools.some(({ name }) => name === record.pool)) {
+    throw new FlockerError(
+      "POOL_UNKNOWN",
+      `Node ${primary} (${entry.host}) has no pool named ${record.pool}, where this dataset is.`,
+    );
+  }
   const refused = state.apply(record.datasetId, { kind: "ordered", node: primary, atMs: nowMs });
   if (refused?.reason === "lost") {
     throw new FlockerError("READ_ONLY", `The record of dataset ${datasetId} was lost.`);
@@ -196,6 +202,31 @@ function nodeEntry(state: CoreState, nodeId: NodeId): NodeEntry {
 }
 
 /**
+ * A node that only other agents name, while recovery waits for it. Its machine is not known: should
+ * it come back, a person settles that as a clash of identities.
+ */
+function unheardEntry(state: CoreState, nodeId: NodeId): NodeEntry {
+  if (!state.unheard.has(nodeId)) {
+    throw new FlockerError("NODE_NOT_FOUND", `Node ${nodeId} not found.`);
+  }
+  return {
+    nodeId,
+    fingerprint: "never heard",
+    bootId: parseBootId("00000000-0000-0000-0000-000000000000"),
+    formerBootIds: [],
+    session: 0,
+    ackedRevision: 0,
+    ackedStoreId: state.storeId,
+    host: "unknown",
+    pools: [],
+    removed: false,
+    declaredDead: true,
+    clashWith: null,
+    wentBack: false,
+  };
+}
+
+/**
  * A person's word that a node is gone: its claims end as overridden, with the loss accepted.
  * Refused while its session answers, unless forced. Returns the datasets that it ended.
  */
@@ -205,7 +236,7 @@ export function declareDead(
   force: boolean,
   nowMs: number,
 ): readonly DatasetId[] {
-  const entry = nodeEntry(state, nodeId);
+  const entry = state.nodes.get(nodeId) ?? unheardEntry(state, nodeId);
   if (state.mode.kind === "read_only") throw new FlockerError("READ_ONLY", state.mode.message);
   if (state.sessionOf(nodeId) !== null && !force) {
     throw new FlockerError(

@@ -45,7 +45,8 @@ function collectOne(state: CoreState, session: Session, holding: Holding): void 
     state.log("warn", "record.recovered", { datasetId, name: holding.name, whole: false });
   }
   const known = state.records.get(datasetId);
-  if (known?.lost === true && holding.record !== null) restore(state, known, holding.record);
+  const last = holding.record;
+  if (known !== undefined && last !== null && isNewer(last, known)) restore(state, known, last);
   // Before the generation is raised: how much newer this claim is tells what happened since.
   if (holding.mounted) {
     const holder = { node: session.node, era: session.era, generation };
@@ -54,8 +55,13 @@ function collectOne(state: CoreState, session: Session, holding: Holding): void 
   state.apply(datasetId, { kind: "generation_raised", generation });
 }
 
+/** A later grant is in it: existence and format of the volume may be newer than the store's too. */
+function isNewer(last: DatasetRecord, known: DatasetRecord): boolean {
+  return known.lost || last.generation > known.generation;
+}
+
 /**
- * The agent's last whole record replaces one that is lost: it was sent by a former store. An op of
+ * The agent's last whole record replaces one that is lost or older: it was sent by a former store. An op of
  * it may still land, so it stays open until that is settled.
  */
 function restore(state: CoreState, lost: DatasetRecord, last: DatasetRecord): void {

@@ -63,6 +63,8 @@ export type CoreContents = {
   readonly nodes: readonly NodeEntry[];
   /** Set by `flocker control recover`: nothing is granted until every node was heard. */
   readonly recovering: boolean;
+  /** A recovery was begun at some time: nodes may have seen the store that was lost. */
+  readonly everRecovered: boolean;
   /** The store is a backup or a copy: read-only until recovered. */
   readonly readOnly: Mode | null;
 };

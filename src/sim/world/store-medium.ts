@@ -45,6 +45,7 @@ export class StoreMedium {
       records: [...this.records.values()],
       nodes: [...this.nodes.values()],
       recovering: this.recovering,
+      everRecovered: this.recovering,
       readOnly: this.readOnly,
     };
   }
