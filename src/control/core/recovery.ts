@@ -61,8 +61,8 @@ function isNewer(last: DatasetRecord, known: DatasetRecord): boolean {
 }
 
 /**
- * The agent's last whole record replaces one that is lost or older: it was sent by a former store. An op of
- * it may still land, so it stays open until that is settled.
+ * The agent's last whole record replaces one that is lost or older: it was sent by a former store.
+ * An op of it may still land, so it stays open until that is settled.
  */
 function restore(state: CoreState, lost: DatasetRecord, last: DatasetRecord): void {
   const vanished = last.op === null || last.op.executor === null ? null : state.startedAtMs;
