@@ -39,7 +39,7 @@ function toDesired([record, node, number]: readonly [
 function always(law: (want: Desired, see: ObservedAttachable, decision: Decision) => void): void {
   assert(
     property(wishes, observations, (want, see) => law(want, see, decideAttachable(want, see))),
-    { numRuns: 1000 },
+    { numRuns: 300 },
   );
 }
 
@@ -222,10 +222,15 @@ describe("every decision", () => {
   });
 });
 
-test("the questions reach every pair of desired and observed", () => {
-  const pairs = new Set<string>();
-  const asked = sample(tuple(wishes, observations), { numRuns: 20_000, seed: 1 });
-  for (const [want, see] of asked) pairs.add(`${want.kind} ${see.kind}`);
+test("every pair of desired and observed gets a decision", () => {
+  const asked = sample(tuple(wishes, observations), { numRuns: 1_000, seed: 1 });
+  const wants = new Map(asked.map(([want]) => [want.kind, want]));
+  const sights = new Map(asked.map(([, see]) => [see.kind, see]));
 
-  expect(pairs.size).toBe(7 * 13);
+  expect([wants.size, sights.size]).toEqual([7, 13]);
+  for (const want of wants.values()) {
+    for (const see of sights.values()) {
+      expect(["act", "report", "wait", "done"]).toContain(decideAttachable(want, see).kind);
+    }
+  }
 });

@@ -10,7 +10,9 @@ export type Decision =
   | { readonly kind: "wait"; readonly condition: Condition }
   | { readonly kind: "done" };
 
-export const done: Decision = { kind: "done" };
+type Of<Kind extends Decision["kind"]> = Extract<Decision, { readonly kind: Kind }>;
+
+export const done: Of<"done"> = { kind: "done" };
 
 export function act(action: Action): Decision {
   return { kind: "act", action };
@@ -20,6 +22,6 @@ export function report(what: Report): Decision {
   return { kind: "report", report: what };
 }
 
-export function wait(code: ConditionCode, message: string): Decision {
+export function wait(code: ConditionCode, message: string): Of<"wait"> {
   return { kind: "wait", condition: condition(code, message) };
 }
