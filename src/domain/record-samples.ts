@@ -85,7 +85,7 @@ function choicesOf(some: readonly Kind[]): Arbitrary<readonly Choice[]> {
     boot: nat(boots.length - 1),
     number: nat(11),
   });
-  return array(one, { minLength: 1, maxLength: 60, size: "max" });
+  return array(one, { minLength: 1, maxLength: 40, size: "max" });
 }
 
 export const choices: Arbitrary<readonly Choice[]> = choicesOf(kinds);

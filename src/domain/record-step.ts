@@ -174,11 +174,9 @@ function rebooted(record: DatasetRecord, event: Of<"rebooted">): DatasetRecord |
   const { claim, superseded } = record;
   const ended = claim !== null && claim.node === event.node && claim.era !== event.era;
   if (!ended && !superseded.includes(event.node)) return refuse("already");
-  return {
-    // Nothing of the old boot can write any more, so a superseded node is clean again.
-    ...(ended ? { ...withResidue(record, event.node), claim: null } : record),
-    superseded: without(superseded, event.node),
-  };
+  // Nothing of the old boot can write any more, so a superseded node is clean again.
+  const clean = { ...record, superseded: without(superseded, event.node) };
+  return ended ? { ...withResidue(clean, event.node), claim: null } : clean;
 }
 
 function takenAway(

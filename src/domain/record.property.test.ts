@@ -222,6 +222,36 @@ describe("recovery", () => {
     }
   });
 
+  test("a second node whose attachment may stand has to cut instead", () => {
+    const held = recordStep({ ...fresh, residue: fresh.primary }, says(b, 6));
+    if (isRefusal(held) || b === undefined) return expect.unreachable();
+    const again = recordStep(held, { kind: "rebooted", node: b, era: parseBootId(b) });
+
+    expect(held).toMatchObject({ claim: { node: b }, residue: fresh.primary, superseded: [] });
+    expect(again).toMatchObject({ claim: null, residue: fresh.primary, superseded: [b] });
+  });
+
+  test("what the record already knows, or knows better, is refused", () => {
+    const held = recordStep(fresh, says(a, 5));
+    if (isRefusal(held)) return expect.unreachable();
+
+    expect(recordStep(held, says(a, 5))).toMatchObject({ reason: "already" });
+    expect(recordStep(held, says(a, 4))).toMatchObject({ reason: "stale_generation" });
+    const opened: DatasetRecord = {
+      ...fresh,
+      generation: 5,
+      op: {
+        id: fresh.lineage,
+        kind: "force_detach",
+        target: fresh.primary,
+        executor: null,
+        vanishedAtMs: null,
+      },
+    };
+    expect(recordStep(opened, says(b, 5))).toMatchObject({ reason: "op_open" });
+    expect(recordStep(opened, says(b, 6))).toMatchObject({ op: null, claim: { generation: 6 } });
+  });
+
   test("a node that was taken from is not made the holder again by its own word", () => {
     const record: DatasetRecord = { ...fresh, superseded: [fresh.primary], generation: 1 };
     expect(recordStep(record, says(fresh.primary, 1))).toEqual({
