@@ -1,30 +1,31 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { type TSchema, Type } from "typebox";
+import { Type } from "typebox";
 import { Compile } from "typebox/compile";
+import type { DatasetId, NodeId } from "../domain/ids.ts";
 import { writeDurably } from "../lib/durable-file.ts";
 import { FlockerError, messageOf } from "../lib/errors.ts";
 import { recordSchema } from "../protocol/record-schema.ts";
+import { count, orNull, text, uuid } from "../protocol/schema-parts.ts";
 import type { ClusterFile, RunFile } from "./core/effects.ts";
 
-const text = Type.String();
-const count = Type.Integer({ minimum: 0 });
-const orNull = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+const datasetId = uuid<DatasetId>();
+const nodeId = uuid<NodeId>();
 
 const clusterSchema = Compile(
   Type.Object({
     seen: orNull(Type.Object({ storeId: text, term: count, instance: text, revision: count })),
-    names: Type.Array(Type.Object({ name: text, datasetId: text })),
-    nodes: Type.Array(text),
-    generations: Type.Array(Type.Tuple([text, count])),
+    names: Type.Array(Type.Object({ name: text, datasetId })),
+    nodes: Type.Array(nodeId),
+    generations: Type.Array(Type.Tuple([datasetId, count])),
     records: Type.Array(recordSchema),
   }),
 );
 
 const runSchema = Compile(
   Type.Object({
-    records: Type.Array(Type.Object({ record: recordSchema, wantedBy: orNull(text) })),
-    users: Type.Array(Type.Tuple([text, Type.Array(text)])),
+    records: Type.Array(Type.Object({ record: recordSchema, wantedBy: orNull(nodeId) })),
+    users: Type.Array(Type.Tuple([datasetId, Type.Array(text)])),
   }),
 );
 
@@ -53,16 +54,14 @@ export class StateFiles {
     const value = await readJson(this.#clusterPath);
     if (value === null) return null;
     if (!clusterSchema.Check(value)) throw unreadable(this.#clusterPath, "it has another shape");
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- checked by the schema
-    return value as unknown as ClusterFile;
+    return value;
   }
 
   async loadRun(): Promise<RunFile | null> {
     const value = await readJson(this.#runPath);
     if (value === null) return null;
     if (!runSchema.Check(value)) throw unreadable(this.#runPath, "it has another shape");
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- checked by the schema
-    return value as unknown as RunFile;
+    return value;
   }
 
   saveCluster(file: ClusterFile): Promise<void> {

@@ -1,4 +1,4 @@
-import type { DatasetId } from "../../domain/ids.ts";
+import type { DatasetId, NodeId } from "../../domain/ids.ts";
 import type { DatasetRecord } from "../../domain/record.ts";
 import type { ErrorCode } from "../../lib/errors.ts";
 import type { Action } from "../../planner/action.ts";
@@ -16,7 +16,7 @@ import type { PluginAnswer, PluginCall } from "./plugin-call.ts";
 export type ClusterFile = {
   readonly seen: StorePoint | null;
   readonly names: readonly NameEntry[];
-  readonly nodes: readonly string[];
+  readonly nodes: readonly NodeId[];
   /** Highest generation that this node was ever granted, by dataset. */
   readonly generations: readonly (readonly [DatasetId, number])[];
   readonly records: readonly DatasetRecord[];
