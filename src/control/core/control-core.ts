@@ -54,15 +54,19 @@ export class ControlCore {
     this.state.pendingHellos.delete(connection);
     const session = this.state.sessions.get(connection);
     if (session === undefined) return;
-    const wished = [...this.state.wishes]
-      .filter(([, wishes]) => wishes.has(session.node))
-      .map(([datasetId]) => datasetId);
+    const touched = [...this.state.records.values()]
+      .filter((record) => record.primary === session.node || this.#wishes(record, session.node))
+      .map(({ datasetId }) => datasetId);
     endSession(this.state, session, "disconnected");
     for (const pending of this.state.pendingCreates.values()) {
       if (pending.waitingFor.size === 0) this.state.settleCreate(pending);
     }
-    for (const datasetId of wished) pump(this.state, datasetId, nowMs);
+    for (const datasetId of touched) pump(this.state, datasetId, nowMs);
     probed(this.state, connection, false, nowMs);
+  }
+
+  #wishes({ datasetId }: DatasetRecord, node: NodeId): boolean {
+    return this.state.wishes.get(datasetId)?.has(node) ?? false;
   }
 
   create(wanted: CreateDataset, nowMs: number): DatasetRecord {

@@ -1,5 +1,5 @@
 import { type Condition, condition } from "../../domain/condition.ts";
-import type { DatasetId, NodeId } from "../../domain/ids.ts";
+import type { DatasetId } from "../../domain/ids.ts";
 import { type Hello, protocolVersion, type StorePoint } from "../../protocol/agent-messages.ts";
 import { pump, wantedBy } from "./claims.ts";
 import type { CoreState } from "./core-state.ts";
@@ -146,21 +146,16 @@ function admit(state: CoreState, connection: ConnectionId, message: Hello, nowMs
   state.currentOf.set(message.node, connection);
   const touched = new Set(state.dropWishesOf(message.node));
   for (const id of endEra(state, message, former, nowMs)) touched.add(id);
-  collectHoldings(state, session, message);
+  const recovered = collectHoldings(state, session, message);
   for (const id of supersedeUnclaimed(state, message)) touched.add(id);
   welcome(state, session, message, nowMs);
   for (const record of state.records.values()) {
-    if (touched.has(record.datasetId) || needsNode(record, message.node)) {
+    // With a claim elsewhere too: its holder must hear that the one it waits for is back.
+    const needsNode = record.op !== null || record.primary === message.node;
+    if (recovered || needsNode || touched.has(record.datasetId)) {
       pump(state, record.datasetId, nowMs);
     }
   }
-}
-
-function needsNode(
-  record: { readonly primary: NodeId; readonly op: unknown; readonly claim: unknown },
-  node: NodeId,
-): boolean {
-  return record.op !== null || (record.claim === null && record.primary === node);
 }
 
 export function conditionOf(entry: NodeEntry): Condition | null {

@@ -19,9 +19,10 @@ export function modeChanged(state: CoreState): void {
  * During `flocker control recover`: what an agent holds is more than the store remembers. Raises
  * generations above all that were seen, restores claims that are mounted, and reserves names of
  * records that are lost. Grants begin when every registered node was heard (design 4.3).
+ * True when this was the last one, and every dataset is to be looked at.
  */
-export function collectHoldings(state: CoreState, session: Session, message: Hello): void {
-  if (state.mode.kind !== "recovering") return;
+export function collectHoldings(state: CoreState, session: Session, message: Hello): boolean {
+  if (state.mode.kind !== "recovering") return false;
   for (const node of message.nodes) {
     // On an empty store the agents are the only registry of nodes.
     if (!state.nodes.has(node)) state.unheard.add(node);
@@ -35,7 +36,7 @@ export function collectHoldings(state: CoreState, session: Session, message: Hel
     state.apply(record.datasetId, { kind: "claim_forgotten", node: session.node });
   }
   state.unheard.delete(session.node);
-  endWhenHeard(state);
+  return endWhenHeard(state);
 }
 
 function collectOne(state: CoreState, session: Session, holding: Holding): void {
@@ -97,8 +98,8 @@ function freeName(state: CoreState, name: string | null): string | null {
 }
 
 /** Ends recovery once nobody is waited for; called again when a node is declared dead. */
-export function endWhenHeard(state: CoreState): void {
-  if (state.mode.kind !== "recovering") return;
+export function endWhenHeard(state: CoreState): boolean {
+  if (state.mode.kind !== "recovering") return false;
   if (state.unheard.size > 0 || state.nodes.size === 0) {
     const names = [...state.unheard].sort().join(", ");
     state.mode = {
@@ -107,12 +108,13 @@ export function endWhenHeard(state: CoreState): void {
         `Recovery waits for the nodes ${names} to report; if one is gone for good: ` +
         "flockerctl node declare-dead <node>",
     };
-    return;
+    return false;
   }
   state.mode = { kind: "normal" };
   state.writeRecovered();
   state.log("info", "store.recovered", { datasets: state.records.size });
   modeChanged(state);
+  return true;
 }
 
 /** The sentence that a lost record shows. */
