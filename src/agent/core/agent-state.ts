@@ -102,6 +102,8 @@ export type Link = {
   readonly at: StorePoint;
   mode: Mode;
   condition: Condition | null;
+  /** The first records of this session came: what an earlier session asked for is decided. */
+  synced: boolean;
 };
 
 /** A plugin call that waits for an answer of the control service. */

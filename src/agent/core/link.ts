@@ -112,15 +112,13 @@ type Of<Kind extends ControlMessage["kind"]> = Extract<ControlMessage, { readonl
 
 function welcome(state: AgentState, message: Of<"welcome">, nowMs: number): void {
   const { session, at, mode, condition } = message;
-  state.link = { session, at, mode, condition };
+  state.link = { session, at, mode, condition, synced: false };
   for (const node of message.nodes) state.nodes.add(node);
   state.log("info", "session.opened", { session, term: at.term });
   // A new session voids the node's wishes and forgets what it observed: both are said again.
   for (const local of state.datasets.values()) {
     local.sent = "";
     local.takenSent = null;
-    const claim = state.records.get(local.datasetId)?.record.claim;
-    if (claim?.phase !== "releasing") local.releaseAsked = null;
     report(state, local);
     sendWish(state, local, nowMs);
     if (local.phase === "idle") local.wakeAtMs = nowMs;
@@ -158,6 +156,10 @@ function records(state: AgentState, message: Of<"records">, nowMs: number): void
     touched.add(id);
   }
   state.synced = true;
+  if (!state.link.synced) {
+    state.link.synced = true;
+    forgetUnheard(state);
+  }
   seenUpTo(state, message.revision);
   state.persistRun(null);
   for (const id of [...touched].sort()) {
@@ -168,6 +170,17 @@ function records(state: AgentState, message: Of<"records">, nowMs: number): void
     sayTaken(state, local);
     if (!declineLate(state, local)) kick(state, id);
     sendWishAfterLoss(state, id, nowMs);
+  }
+}
+
+/**
+ * Only now it is known whether an earlier session's release_begun was heard: until the records came
+ * no Mount may be answered under a claim that is perhaps on its way back.
+ */
+function forgetUnheard(state: AgentState): void {
+  for (const local of state.datasets.values()) {
+    const claim = state.records.get(local.datasetId)?.record.claim;
+    if (claim?.phase !== "releasing") local.releaseAsked = null;
   }
 }
 
