@@ -1,5 +1,11 @@
 import type { Checker } from "./checkers/checker.ts";
+import { NoOutage } from "./checkers/k12-no-outage.ts";
+import { AcknowledgedWrites } from "./checkers/k3-acknowledged-writes.ts";
+import { Descent } from "./checkers/k4-identity.ts";
+import { OneVolume } from "./checkers/k5-one-volume.ts";
+import { NothingPulled } from "./checkers/k7-nothing-pulled.ts";
 import { Configuration } from "./checkers/k8-configuration.ts";
+import { EngineContract } from "./checkers/k9-engine.ts";
 import { OneWriter } from "./checkers/k1-one-writer.ts";
 import { Reached } from "./checkers/k11-liveness.ts";
 import { Token } from "./checkers/k2-token.ts";
@@ -35,7 +41,18 @@ export type SimulateOptions = {
 };
 
 export function newCheckers(): readonly Checker[] {
-  return [new OneWriter(), new Token(), new Configuration(), new Reached()];
+  return [
+    new OneWriter(),
+    new Token(),
+    new AcknowledgedWrites(),
+    new Descent(),
+    new OneVolume(),
+    new NothingPulled(),
+    new Configuration(),
+    new EngineContract(),
+    new Reached(),
+    new NoOutage(),
+  ];
 }
 
 /** One world with its checkers; stops at the first law that is broken. */

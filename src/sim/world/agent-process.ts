@@ -42,6 +42,7 @@ export type AgentSurroundings = {
   readonly dial: (agent: AgentProcess) => Connection | null;
   readonly users: (dataset: DatasetId) => readonly string[];
   readonly answered: (callId: number, answer: PluginAnswer) => void;
+  readonly namesHeard: (names: readonly string[]) => void;
   readonly claimHeard: (record: DatasetRecord) => void;
   readonly persisted: (agent: AgentProcess) => void;
 };
@@ -163,6 +164,9 @@ export class AgentProcess {
         return;
       }
       this.heardControl = true;
+      if (message.kind === "names") {
+        this.around.namesHeard(message.entries.map(({ name }) => name));
+      }
       if (message.kind === "records") {
         for (const { record } of message.entries) this.around.claimHeard(record);
       }

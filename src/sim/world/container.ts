@@ -169,8 +169,8 @@ export class Container {
   #unmount(): void {
     const { engine, volume: name } = this;
     const mountId = this.#mountId;
-    if (!engine.strand.alive) return; // Never sent: the engine is dead.
     if (!engine.mounts.delete(mountId)) return;
+    if (!engine.strand.alive) return; // Never sent: the engine is dead.
     engine.call({ kind: "unmount", name, id: mountId }, unmountPatienceMs, () => {});
   }
 

@@ -116,7 +116,7 @@ export class Machine {
   child<T>(options: ChildOptions, effect: () => T): Promise<T> {
     const { context, strand } = this;
     const { dataset, parent, locked } = options;
-    if (locked && this.busy(dataset, parent)) {
+    if (locked && this.locks.has(dataset)) {
       return Promise.reject(failure("BUSY_CHILD", `another process holds the lock of ${dataset}`));
     }
     const hangs = locked && context.prng.chance(context.traits.childHang);

@@ -12,7 +12,8 @@ export class Witness {
   /** Hosts that were connected when a name was acknowledged, or were told of it since. */
   readonly #told = new Map<string, Set<string>>();
   readonly #last = new Map<DatasetId, DatasetRecord>();
-  /** Latest instant at which a node had a reason to get a dataset: a Mount or an order. */
+  readonly #holder = new Map<DatasetId, NodeId>();
+  /** When a node had a reason to get a dataset, a Mount or an order, that no grant has met yet. */
   readonly #requested = new Map<string, number>();
   restored = false;
 
@@ -68,7 +69,28 @@ export class Witness {
     this.#last.set(datasetId, record);
     if (claim === null || claim.generation === before?.generation) return;
     this.#named(record, "store");
+    this.#moved(record, claim.node);
     if (claim.before !== null) context.marks.hit("wish granted");
+  }
+
+  #moved(record: DatasetRecord, to: NodeId): void {
+    const { datasetId } = record;
+    const { context } = this.#world;
+    const from = this.#holder.get(datasetId);
+    this.#holder.set(datasetId, to);
+    const key = `${datasetId} ${to}`;
+    const asked = this.#requested.has(key) || this.#waits(record, to);
+    this.#requested.delete(key);
+    if (from === undefined || from === to) return;
+    context.marks.hit("volume moved");
+    context.tell({ kind: "moved", dataset: datasetId, to, requested: asked });
+  }
+
+  /** A container of that host waits for its Mount at this instant. */
+  #waits(record: DatasetRecord, node: NodeId): boolean {
+    const name = nameOf(record);
+    const containers = this.#world.host(node)?.engine.containers.values() ?? [];
+    return [...containers].some(({ volume, phase }) => volume === name && phase === "waiting");
   }
 
   claimHeard(node: NodeId, record: DatasetRecord): void {

@@ -1,0 +1,28 @@
+import type { WorldEvent } from "../world/world-event.ts";
+import type { Checker } from "./checker.ts";
+
+/** Content that is shown descends from the first that was shown, by growing generations. */
+export class Descent implements Checker {
+  readonly name = "K4";
+  judged = 0;
+  readonly #first = new Map<string, { readonly mkfs: number; generation: number }>();
+
+  see(event: WorldEvent): string | null {
+    if (event.kind !== "shown") return null;
+    const { dataset, mkfs, generation, node } = event;
+    const first = this.#first.get(dataset);
+    if (first === undefined) {
+      this.#first.set(dataset, { mkfs, generation });
+      return null;
+    }
+    this.judged += 1;
+    if (first.mkfs !== mkfs) {
+      return `${node} was shown content of mkfs ${mkfs} for ${dataset}, which began as ${first.mkfs}`;
+    }
+    if (generation < first.generation) {
+      return `${dataset} was shown at generation ${generation} after ${first.generation}`;
+    }
+    first.generation = generation;
+    return null;
+  }
+}

@@ -1,0 +1,25 @@
+import type { WorldEvent } from "../world/world-event.ts";
+import type { Checker } from "./checker.ts";
+
+/** mkfs never writes on data, and at most one volume of a dataset is ever shown. */
+export class OneVolume implements Checker {
+  readonly name = "K5";
+  judged = 0;
+  readonly #shown = new Map<string, string>();
+
+  see(event: WorldEvent): string | null {
+    if (event.kind === "mkfs_written") {
+      this.judged += 1;
+      return event.shownBefore
+        ? `mkfs on ${event.node} wrote on ${event.ref} of ${event.dataset}, which was shown before`
+        : null;
+    }
+    if (event.kind !== "shown") return null;
+    this.judged += 1;
+    const before = this.#shown.get(event.dataset) ?? event.ref;
+    this.#shown.set(event.dataset, before);
+    return before === event.ref
+      ? null
+      : `${event.ref} was shown for ${event.dataset} after ${before} was`;
+  }
+}
