@@ -17,6 +17,7 @@ export class Faults {
     this.#repeat(traits.nodeFaultMs, () => this.#onHost((host) => this.#nodeFault(host)));
     this.#repeat(traits.controlFaultMs, () => this.#controlFault());
     this.#repeat(traits.networkFaultMs, () => this.#onHost((host) => this.#networkFault(host)));
+    this.#repeat(traits.storageHideMs, () => this.#hideVolumes());
     this.#repeat(traits.engineFaultMs, () => this.#onHost((host) => this.engineFault(host)));
   }
 
@@ -39,6 +40,13 @@ export class Faults {
   #spanMs(): number {
     const { prng } = this.#world.context;
     return prng.chance(0.7) ? prng.between(1_000, 30_000) : prng.between(30_000, 200_000);
+  }
+
+  #hideVolumes(): void {
+    const { storage, context } = this.#world;
+    context.marks.hit("storage list lagged");
+    for (const ref of storage.volumes.keys()) storage.hidden.add(ref);
+    context.clock.after(this.#spanMs(), () => storage.hidden.clear());
   }
 
   #agentFault(host: Host): void {
@@ -136,6 +144,7 @@ export class Faults {
   /** Everything that can be whole again is. */
   heal(): void {
     const { storage, network, hosts } = this.#world;
+    storage.hidden.clear();
     this.#world.control?.strand.go("signal");
     this.#world.startControl();
     for (const host of hosts) {

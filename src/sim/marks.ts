@@ -65,6 +65,11 @@ export type Mark = (typeof markNames)[number];
 export class Marks {
   readonly counts = new Map<Mark, number>();
 
+  /** Every mark with its count, those that were never hit too. */
+  all(): readonly (readonly [Mark, number])[] {
+    return markNames.map((name) => [name, this.counts.get(name) ?? 0]);
+  }
+
   hit(mark: Mark): void {
     this.counts.set(mark, (this.counts.get(mark) ?? 0) + 1);
   }

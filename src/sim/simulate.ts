@@ -37,6 +37,8 @@ export type Outcome = {
 export type SimulateOptions = {
   readonly marks: Marks;
   readonly flaws?: Flaws;
+  /** Faults of a mutant, in place of what the seed draws. */
+  readonly traits?: Partial<Traits>;
   readonly trace?: (line: string) => void;
 };
 
@@ -105,7 +107,7 @@ export class Simulation {
 
 /** One seed, one history: safety while faults rage, then liveness after they stopped. */
 export async function simulate(seed: number, options: SimulateOptions): Promise<Outcome> {
-  const traits = drawTraits(new Prng(seed ^ 0x5f3759df));
+  const traits = { ...drawTraits(new Prng(seed ^ 0x5f3759df)), ...options.traits };
   const simulation = new Simulation(seed, traits, options);
   const { world, workload, context } = simulation;
   context.note("traits", traits);

@@ -20,6 +20,10 @@ export type Traits = {
   readonly identityFaultMs: number;
   /** Chance that one request of the storage meets each fate. */
   readonly storageFault: number;
+  /** Mean time between spells in which the storage does not show what it has, ms. */
+  readonly storageHideMs: number;
+  /** Longest fsync of the store. */
+  readonly syncMsMax: number;
   readonly childHang: number;
   readonly straggler: number;
   readonly messageDelayMsMax: number;
@@ -47,6 +51,8 @@ export function drawTraits(prng: Prng): Traits {
     storeFaultMs: often(0.12, 60, 150),
     identityFaultMs: often(0.1, 60, 150),
     storageFault: prng.chance(0.4) ? prng.between(2, 20) / 100 : 0,
+    storageHideMs: Infinity,
+    syncMsMax: prng.chance(0.8) ? 12 : 1_500,
     childHang: prng.chance(0.3) ? prng.between(1, 10) / 100 : 0,
     straggler: prng.chance(0.3) ? 0.3 : 0,
     messageDelayMsMax: prng.chance(0.5) ? 20 : 2_000,
@@ -72,6 +78,8 @@ export const calm: Traits = {
   storeFaultMs: Infinity,
   identityFaultMs: Infinity,
   storageFault: 0,
+  storageHideMs: Infinity,
+  syncMsMax: 12,
   childHang: 0,
   straggler: 0,
   messageDelayMsMax: 5,

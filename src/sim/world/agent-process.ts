@@ -25,6 +25,8 @@ export type AgentFlaws = {
   readonly driver?: (machine: Machine, around: Surroundings) => ModelDriver;
   /** What is observed is asked about this record instead. */
   readonly record?: (record: DatasetRecord | null) => DatasetRecord | null;
+  /** What the driver says of how late a request may land. */
+  readonly operationMsMax?: number;
   /** The lock of a dataset is neither waited for nor asked. */
   readonly ignoresLocks?: boolean;
   /** Every action is carried out, whatever was decided since. */
@@ -74,6 +76,7 @@ export class AgentProcess {
     this.#context = context;
     this.strand = new Strand(context.clock);
     if (machine.stopped) this.strand.stop("machine");
+    machine.ignoresLocks = flaws.ignoresLocks ?? false;
     const witness: Surroundings = {
       parent: this.strand,
       heardControl: () => this.heardControl,
@@ -106,10 +109,11 @@ export class AgentProcess {
     const { machine, around } = this;
     const { timings, decide } = around.flaws;
     const { traits } = this.#context;
+    const operationMsMax = around.flaws.operationMsMax ?? traits.operationMsMax;
     const pool = {
       name: "default",
       driver: "model",
-      capabilities: capabilitiesOf(traits),
+      capabilities: capabilitiesOf({ ...traits, operationMsMax }),
       defaultSizeBytes: 1 << 30,
     };
     return {

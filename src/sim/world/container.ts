@@ -150,19 +150,21 @@ export class Container {
     this.superblock = null;
     if (superblock === null) return;
     if (context.prng.chance(context.traits.straggler)) {
-      // A debug shell that was started in it keeps a file open, and appends to it.
-      context.marks.hit("open file outlived its mount");
-      superblock.users.add(`file:${this.id}`);
-      this.#straggle(superblock, context.prng.between(1, 6));
+      // A container by path, or a debug shell with an open file, goes on appending.
+      const byPath = context.prng.chance(0.5);
+      context.marks.hit(byPath ? "container kept a private mount" : "open file outlived its mount");
+      const user = `${byPath ? "container" : "file"}:${this.id}-left`;
+      superblock.users.add(user);
+      this.#straggle(superblock, user, context.prng.between(1, 6));
     }
     machine.kernel.drop(superblock, `container:${this.id}`);
   }
 
-  #straggle(superblock: Superblock, turns: number): void {
+  #straggle(superblock: Superblock, user: string, turns: number): void {
     const { machine, context } = this.engine;
     machine.strand.after(context.prng.between(1_000, 8_000), () => {
-      if (turns > 0 && this.#append(superblock)) this.#straggle(superblock, turns - 1);
-      else machine.kernel.drop(superblock, `file:${this.id}`);
+      if (turns > 0 && this.#append(superblock)) this.#straggle(superblock, user, turns - 1);
+      else machine.kernel.drop(superblock, user);
     });
   }
 

@@ -1,7 +1,7 @@
 import { ControlCore } from "../../control/core/control-core.ts";
 import type { CoreOptions } from "../../control/core/core-state.ts";
 import type { Batch, CoreOutput } from "../../control/core/state.ts";
-import type { DatasetId } from "../../domain/ids.ts";
+import type { DatasetId, NodeId } from "../../domain/ids.ts";
 import { FlockerError } from "../../lib/errors.ts";
 import { unreachable } from "../../lib/assert.ts";
 import { Strand } from "../clock.ts";
@@ -16,6 +16,8 @@ export type ControlFlaws = {
   readonly pushesEarly?: boolean;
   /** Answers leave before their commit is durable. */
   readonly answersEarly?: boolean;
+  /** What comes over a connection that was closed is heard all the same. */
+  readonly hearsClosed?: boolean;
   /** Wraps the core: what it is told. */
   readonly receive?: (
     process: ControlProcess,
@@ -42,6 +44,8 @@ export class ControlProcess {
   readonly core: ControlCore;
   readonly medium: StoreMedium;
   readonly connections = new Map<string, Connection>();
+  /** Whose every connection was, open or not. */
+  readonly nodeOf = new Map<string, NodeId>();
   readonly #context: WorldContext;
   readonly #flaws: ControlFlaws;
   readonly #events: ControlEvents;
@@ -84,7 +88,8 @@ export class ControlProcess {
     return this.#context.nowMs + this.#offsetMs;
   }
 
-  accept(connection: Connection): void {
+  accept(connection: Connection, node: NodeId): void {
+    this.nodeOf.set(connection.id, node);
     this.connections.set(connection.id, connection);
     this.#heardAtMs.set(connection.id, this.#context.nowMs);
   }
@@ -156,7 +161,7 @@ export class ControlProcess {
     const nothing = this.#syncing.every(({ batch }) => batch.writes.length === 0);
     const end = (): void => this.#synced();
     if (nothing) end();
-    else this.strand.after(this.#context.prng.between(1, 12), end);
+    else this.strand.after(this.#context.prng.between(1, this.#context.traits.syncMsMax), end);
   }
 
   #synced(): void {

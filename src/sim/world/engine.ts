@@ -25,7 +25,7 @@ type Pending = {
 export type EngineSurroundings = {
   readonly agent: () => AgentProcess | null;
   readonly datasetAt: (mountpoint: string) => string;
-  readonly getAnswered: (name: string, answer: PluginAnswer) => void;
+  readonly getAnswered: (name: string, answer: PluginAnswer, askedMs: number) => void;
   /** A Mount that nobody waits for any more: the agent must not count it after a grace. */
   readonly gaveUp: (mountId: string) => void;
   /** What an empty body is taken for by the plugin's parser; null: refused. */
@@ -121,8 +121,9 @@ export class Engine {
   }
 
   get(name: string, then: (found: boolean) => void): void {
+    const askedMs = this.context.nowMs;
     this.call({ kind: "get", name }, 60_000, (answer) => {
-      if (answer !== null) this.around.getAnswered(name, answer);
+      if (answer !== null) this.around.getAnswered(name, answer, askedMs);
       then(answer?.kind === "volume");
     });
   }
@@ -203,9 +204,10 @@ export class Engine {
       done(null);
       return;
     }
+    const askedMs = this.context.nowMs;
     this.#send(agent, parsed, 60_000, (answer) => {
       if (parsed.kind === "get" && call.kind === "get" && answer !== null) {
-        this.around.getAnswered(call.name, answer);
+        this.around.getAnswered(call.name, answer, askedMs);
       }
       done(answer);
     });

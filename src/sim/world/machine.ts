@@ -32,6 +32,7 @@ export class Machine {
   kernel: Kernel;
   /** Kernel, children and containers: what ends with the boot only. */
   strand: Strand;
+  ignoresLocks = false;
   /** Children that hold the lock of a dataset, by whom they were started. */
   readonly locks = new Map<DatasetId, Map<Strand, number>>();
   #stoppedMs = 0;
@@ -116,7 +117,7 @@ export class Machine {
   child<T>(options: ChildOptions, effect: () => T): Promise<T> {
     const { context, strand } = this;
     const { dataset, parent, locked } = options;
-    if (locked && this.locks.has(dataset)) {
+    if (locked && this.locks.has(dataset) && !this.ignoresLocks) {
       return Promise.reject(failure("BUSY_CHILD", `another process holds the lock of ${dataset}`));
     }
     const hangs = locked && context.prng.chance(context.traits.childHang);

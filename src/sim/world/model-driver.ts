@@ -90,16 +90,10 @@ export class ModelDriver implements AttachableBackend {
     if (volume?.attachment?.node !== node) return;
     const { era } = volume.attachment;
     const device = kernel.devices.get(ref);
-    const open = device === undefined ? null : kernel.on(device);
-    if (open !== null) {
-      context.tell({
-        kind: "taken_down",
-        dataset: volume.dataset,
-        node,
-        step: "detach",
-        users: this.around.users(volume.dataset),
-        heardControl: this.around.heardControl(),
-      });
+    const mounted = device !== undefined && kernel.on(device) !== null;
+    if (mounted) {
+      // It was idle when this was asked for: the request came late.
+      context.tell({ kind: "attachment_taken", dataset: volume.dataset, node, mounted });
     }
     volume.attachment = null;
     storage.onAttachment(node, era, ref, false);

@@ -57,7 +57,12 @@ export class Connection {
 
   constructor(
     context: WorldContext,
-    at: { readonly id: string; readonly node: string; readonly network: Network },
+    at: {
+      readonly id: string;
+      readonly node: string;
+      readonly network: Network;
+      readonly hearsClosed: boolean;
+    },
     ends: { readonly agent: End<ToAgent>; readonly control: End<ToControl> },
   ) {
     this.id = at.id;
@@ -69,7 +74,7 @@ export class Connection {
       context,
       () => network.blocked(node, "toControl"),
       (message) => {
-        if (this.openAtControl) this.#control.received(message);
+        if (this.openAtControl || at.hearsClosed) this.#control.received(message);
       },
     );
     this.toAgent = new Stream(

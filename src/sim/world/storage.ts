@@ -37,8 +37,8 @@ type Request = {
 export class Storage {
   readonly context: WorldContext;
   readonly volumes = new Map<string, StoredVolume>();
-  /** The storage shows nothing for a while (a pool that is not mounted). */
-  hidden = false;
+  /** Volumes that it does not show for a while (a pool that is not mounted). */
+  readonly hidden = new Set<string>();
   readonly #unreachableFrom = new Set<NodeId>();
   #nextVolume = 1;
   #nextMkfs = 1;
@@ -61,7 +61,9 @@ export class Storage {
   }
 
   live(): readonly StoredVolume[] {
-    return this.hidden ? [] : [...this.volumes.values()].filter(({ destroyed }) => !destroyed);
+    return [...this.volumes.values()].filter(
+      ({ destroyed, ref }) => !destroyed && !this.hidden.has(ref),
+    );
   }
 
   get(ref: string): StoredVolume {

@@ -4,16 +4,17 @@ import { type DatasetRecord, nameOf } from "../../domain/record.ts";
 import type { StoreMedium } from "./store-medium.ts";
 import type { World } from "./world.ts";
 
-const abandonedGraceMs = 8_000;
+const requestMs = 130_000;
+const abandonedGraceMs = [8_000, 25_000, 60_000];
 
 /** Says what happened, for the checkers: it looks at the world, never into a core. */
 export class Witness {
   readonly #world: World;
   /** Hosts that were connected when a name was acknowledged, or were told of it since. */
-  readonly #told = new Map<string, Set<string>>();
+  readonly #told = new Map<string, Map<string, number>>();
   readonly #last = new Map<DatasetId, DatasetRecord>();
   readonly #holder = new Map<DatasetId, NodeId>();
-  /** When a node had a reason to get a dataset, a Mount or an order, that no grant has met yet. */
+  /** When a node last had a reason to get a dataset: a Mount or an order. */
   readonly #requested = new Map<string, number>();
   restored = false;
 
@@ -31,10 +32,8 @@ export class Witness {
     const name = record === undefined ? null : nameOf(record);
     if (name === null) return;
     const control = this.#world.control;
-    const connected = hosts.filter(({ node }) =>
-      [...(control?.connections.values() ?? [])].some((one) => one.node === node),
-    );
-    this.#told.set(name, new Set(connected.map(({ node }) => node)));
+    const live = hosts.filter(({ node }) => (control?.core.state.sessionOf(node) ?? null) !== null);
+    this.#told.set(name, new Map(live.map(({ node }) => [node, context.nowMs])));
     context.tell({ kind: "configuration_acknowledged", what: "created", dataset, name });
   }
 
@@ -44,7 +43,10 @@ export class Witness {
   }
 
   namesHeard(node: string, names: readonly string[]): void {
-    for (const name of names) this.#told.get(name)?.add(node);
+    for (const name of names) {
+      const told = this.#told.get(name);
+      if (told?.has(node) === false) told.set(node, this.#world.context.nowMs);
+    }
   }
 
   storeOpened(medium: StoreMedium): void {
@@ -79,8 +81,12 @@ export class Witness {
     const from = this.#holder.get(datasetId);
     this.#holder.set(datasetId, to);
     const key = `${datasetId} ${to}`;
-    const asked = this.#requested.has(key) || this.#waits(record, to);
-    this.#requested.delete(key);
+    const askedAtMs = this.#requested.get(key) ?? -Infinity;
+    // An order lasts; a Mount asks for as long as its engine waits, and a little for the way.
+    const asked =
+      record.claim?.before === null ||
+      context.nowMs - askedAtMs < requestMs ||
+      this.#waits(record, to);
     if (from === undefined || from === to) return;
     context.marks.hit("volume moved");
     context.tell({ kind: "moved", dataset: datasetId, to, requested: asked });
@@ -111,10 +117,11 @@ export class Witness {
     });
   }
 
-  getAnswered(node: string, name: string, answer: PluginAnswer): void {
+  /** `askedMs`: a denial may have been decided at any time since. */
+  getAnswered(node: string, name: string, answer: PluginAnswer, askedMs: number): void {
     const { context } = this.#world;
     const found = answer.kind === "volume";
-    const neverHeard = this.#told.get(name)?.has(node) === false;
+    const neverHeard = (this.#told.get(name)?.get(node) ?? Infinity) >= askedMs;
     if (!found && neverHeard) context.marks.hit("get denied, name never heard here");
     context.tell({ kind: "get_answered", node, name, found, neverHeard });
   }
@@ -123,12 +130,13 @@ export class Witness {
     const { context } = this.#world;
     const machine = this.#world.host(node)?.machine;
     const boot = machine?.bootId;
-    machine?.strand.after(abandonedGraceMs, () => {
-      const host = this.#world.host(node);
-      if (host?.machine.bootId !== boot || host?.agent?.strand.running !== true) return;
-      const users = host.machine.run.file?.users ?? [];
-      const counted = users.some(([, ids]) => ids.includes(mountId));
-      context.tell({ kind: "abandoned_mount", node, mountId, counted });
-    });
+    for (const afterMs of abandonedGraceMs)
+      machine?.strand.after(afterMs, () => {
+        const host = this.#world.host(node);
+        if (host?.machine.bootId !== boot || host?.agent?.strand.running !== true) return;
+        const users = host.machine.run.file?.users ?? [];
+        const counted = users.some(([, ids]) => ids.includes(mountId));
+        context.tell({ kind: "abandoned_mount", node, mountId, counted });
+      });
   }
 }

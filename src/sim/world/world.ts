@@ -90,7 +90,7 @@ export class World {
     const engine = new Engine(machine, {
       agent: () => this.host(node)?.agent ?? null,
       datasetAt: (path) => path.slice("/flocker/".length),
-      getAnswered: (name, answer) => this.witness.getAnswered(node, name, answer),
+      getAnswered: (name, answer, askedMs) => this.witness.getAnswered(node, name, answer, askedMs),
       gaveUp: (mountId) => this.witness.gaveUp(node, mountId),
       parseEmpty: (call) => this.flaws.parseEmpty?.(call) ?? null,
       forgetsAbandoned: this.flaws.forgetsAbandoned ?? false,
@@ -187,7 +187,7 @@ export class World {
     this.#nextConnection += 1;
     const connection: Connection = new Connection(
       context,
-      { id, node: host.node, network },
+      { id, node: host.node, network, hearsClosed: this.flaws.control.hearsClosed ?? false },
       {
         agent: {
           received: (message) => agent.received(message),
@@ -207,7 +207,7 @@ export class World {
       },
     );
     network.connections.add(connection);
-    control.accept(connection);
+    control.accept(connection, host.node);
     return connection;
   }
 

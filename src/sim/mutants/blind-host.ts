@@ -1,0 +1,46 @@
+import type { VolumeRef } from "../../domain/ids.ts";
+import type { Holder } from "../../domain/volume.ts";
+import type { Machine } from "../world/machine.ts";
+import { ModelDriver } from "../world/model-driver.ts";
+import { ModelHost, type Surroundings } from "../world/model-host.ts";
+
+/** Asks the mountinfo of the host alone: private copies and open files do not exist for it. */
+export class BlindHost extends ModelHost {
+  override holders(): Promise<readonly Holder[]> {
+    return Promise.resolve([]);
+  }
+
+  override holdExclusively(): Promise<{ readonly release: () => Promise<void> }> {
+    return Promise.resolve({ release: () => Promise.resolve() });
+  }
+}
+
+/** Believes the tool that answered before the device was gone. */
+export class UnprovenHost extends ModelHost {
+  override holdExclusively(): Promise<{ readonly release: () => Promise<void> }> {
+    return Promise.resolve({ release: () => Promise.resolve() });
+  }
+}
+
+/** `losetup -d` of a device in use returns 0 and takes effect when the last user has gone. */
+export class LazyDriver extends ModelDriver {
+  override async detach(ref: VolumeRef): Promise<void> {
+    const { kernel, storage, node } = this.machine;
+    const device = kernel.devices.get(ref);
+    if (device === undefined || kernel.on(device) === null) return super.detach(ref, node);
+    const volume = storage.volumes.get(ref);
+    if (volume?.attachment?.node === node) volume.attachment = null;
+  }
+}
+
+export function blindHost(machine: Machine, around: Surroundings): ModelHost {
+  return new BlindHost(machine, around);
+}
+
+export function unprovenHost(machine: Machine, around: Surroundings): ModelHost {
+  return new UnprovenHost(machine, around);
+}
+
+export function lazyDriver(machine: Machine, around: Surroundings): ModelDriver {
+  return new LazyDriver(machine, around);
+}
