@@ -247,10 +247,13 @@ export class World {
     return this.records().find((record) => record.deletion === null && nameOf(record) === name);
   }
 
+  /** By our own two mounts; what containers and open files keep is the writers' checker's. */
   mountedOn(dataset: DatasetId): readonly string[] {
     return this.hosts
-      .filter(({ machine }) => machine.powered)
-      .filter(({ machine }) => machine.kernel.open(dataset).some(({ dead }) => !dead))
+      .filter(({ machine: { powered, kernel } }) => {
+        const mount = kernel.mounted(dataset, "volume") ?? kernel.mounted(dataset, "shown");
+        return powered && mount !== null;
+      })
       .map(({ node }) => node);
   }
 
