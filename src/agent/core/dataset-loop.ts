@@ -144,6 +144,14 @@ export function executed(state: AgentState, action: Action, outcome: Outcome, no
   const local = state.local(action.datasetId);
   local.phase = "idle";
   const fields = { datasetId: action.datasetId, action: action.kind };
+  if (outcome.kind === "ok" && action.kind === "cut_access") {
+    // Whoever held it when it was cut may need a while to end: look again, not at once for ever.
+    local.failures += 1;
+    local.wakeAtMs = nowMs + retryMs(state, local);
+    state.log("info", "action.completed", { ...fields, generation: action.generation });
+    if (local.dirty) kick(state, action.datasetId);
+    return;
+  }
   if (outcome.kind === "ok") {
     local.failures = 0;
     state.log("info", "action.completed", { ...fields, generation: action.generation });
