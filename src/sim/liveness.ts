@@ -1,6 +1,7 @@
 import type { DatasetRecord } from "../domain/record.ts";
 import { nameOf } from "../domain/record.ts";
 import type { Faults } from "./faults.ts";
+import type { Person } from "./person.ts";
 import type { Simulation } from "./simulate.ts";
 
 /** Longest path: users that nobody shows any more, a late request, a few retries. */
@@ -12,21 +13,26 @@ const stepMs = 2_000;
 export class Liveness {
   readonly #simulation: Simulation;
   readonly #faults: Faults;
+  readonly #person: Person;
 
-  constructor(simulation: Simulation, faults: Faults) {
+  constructor(simulation: Simulation, faults: Faults, person: Person) {
     this.#simulation = simulation;
+    this.#person = person;
     this.#faults = faults;
   }
 
   async run(): Promise<void> {
     const { world, context, workload } = this.#simulation;
     this.#faults.heal();
+    this.#person.recover();
     context.note("healed", {});
     await this.#simulation.runUntil(context.nowMs + 5_000);
     for (const host of world.hosts) workload.stopAll(host);
     // Every Mount that still waits is answered or given up: afterwards nobody asks for anything.
     await this.#simulation.runUntil(context.nowMs + mountMs);
     for (const host of world.hosts) workload.stopAll(host);
+    this.#person.recover();
+    await this.#simulation.runUntil(context.nowMs + 10_000);
     const ends = context.nowMs + boundMs;
     const wanted = this.#order();
     for (;;) {
@@ -62,11 +68,18 @@ export class Liveness {
     return JSON.stringify({ record: world.medium.records.get(id), agents, mode, conditions });
   }
 
+  /** A restored backup may remember a volume that was destroyed since: it says VOLUME_MISSING. */
+  #destroyed(volume: DatasetRecord["volume"]): boolean {
+    const { storage } = this.#simulation.world;
+    return volume.kind === "exists" && storage.volumes.get(volume.ref)?.destroyed === true;
+  }
+
   #order(): readonly (readonly [DatasetRecord["datasetId"], string])[] {
     const { world, context, workload } = this.#simulation;
     return world
       .records()
       .filter(({ deletion, lost }) => deletion === null && !lost)
+      .filter(({ volume }) => !this.#destroyed(volume))
       .map((record) => {
         const host = context.prng.pick(world.hosts);
         const node = host?.node ?? record.primary;

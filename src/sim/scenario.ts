@@ -2,6 +2,7 @@ import { assert } from "../lib/assert.ts";
 import { Faults } from "./faults.ts";
 import { Liveness } from "./liveness.ts";
 import { Marks } from "./marks.ts";
+import { Person } from "./person.ts";
 import { Simulation, type Violation } from "./simulate.ts";
 import { calm, type Traits } from "./traits.ts";
 import type { Direction } from "./world/network.ts";
@@ -90,7 +91,7 @@ class Stage {
       drop: () => {
         for (const connection of world.network.of(host().node)) connection.closeAtAgent();
       },
-      converge: () => new Liveness(this.#simulation, this.#faults).run(),
+      converge: () => new Liveness(this.#simulation, this.#faults, new Person(world)).run(),
     };
     const obeyed = commands[command];
     assert(obeyed !== undefined, `a scenario knows the command ${command}`);

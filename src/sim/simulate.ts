@@ -12,6 +12,7 @@ import { Token } from "./checkers/k2-token.ts";
 import { Faults } from "./faults.ts";
 import { Liveness } from "./liveness.ts";
 import type { Marks } from "./marks.ts";
+import { Person } from "./person.ts";
 import { Prng } from "./prng.ts";
 import { drawTraits, type Traits } from "./traits.ts";
 import { Workload } from "./workload.ts";
@@ -120,7 +121,9 @@ export async function simulate(seed: number, options: SimulateOptions): Promise<
   const faults = new Faults(world, traits.safetyMs);
   workload.begin(traits.safetyMs);
   faults.begin();
+  const person = new Person(world);
+  person.begin(traits.safetyMs);
   await simulation.runUntil(traits.safetyMs);
-  await new Liveness(simulation, faults).run();
+  await new Liveness(simulation, faults, person).run();
   return simulation.outcome();
 }

@@ -20,6 +20,8 @@ export type Superblock = {
   dirty: boolean;
   /** Shut down without a flush: every access fails. */
   dead: boolean;
+  /** Dead by our own hand: who still has it cannot write any more. */
+  cut: boolean;
 };
 
 export type KernelOptions = {
@@ -102,6 +104,7 @@ export class Kernel {
       entries: new Map(disk.entries),
       dirty: false,
       dead: false,
+      cut: false,
     };
     superblock.users.add("volume");
     this.superblocks.add(superblock);
@@ -113,7 +116,8 @@ export class Kernel {
     if (!superblock.users.delete(user) || superblock.users.size > 0) return;
     if (superblock.dirty) this.flush(superblock);
     this.superblocks.delete(superblock);
-    this.#context.tell({ kind: "closed", dataset: superblock.dataset, node: this.node });
+    if (!superblock.cut)
+      this.#context.tell({ kind: "closed", dataset: superblock.dataset, node: this.node });
   }
 
   shutDown(superblock: Superblock): void {
@@ -121,8 +125,8 @@ export class Kernel {
     superblock.dirty = false;
     superblock.users.delete("volume");
     superblock.users.delete("shown");
-    if (superblock.users.size > 0) return;
-    this.superblocks.delete(superblock);
+    if (superblock.users.size === 0) this.superblocks.delete(superblock);
+    superblock.cut = true;
     this.#context.tell({ kind: "closed", dataset: superblock.dataset, node: this.node });
   }
 

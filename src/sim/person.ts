@@ -1,0 +1,100 @@
+import type { NodeId } from "../domain/ids.ts";
+import type { StoreMedium } from "./world/store-medium.ts";
+import type { Host, World } from "./world/world.ts";
+
+const noticeMs = 20_000;
+
+/** What an operator does, rightly and wrongly: declares dead, restores backups, recovers. */
+export class Person {
+  readonly #world: World;
+  #backup: StoreMedium | null = null;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  begin(untilMs: number): void {
+    const { traits } = this.#world.context;
+    this.#repeat(traits.personMs, untilMs, () => this.#judge());
+    this.#repeat(traits.storeFaultMs, untilMs, () => this.#storeFault());
+  }
+
+  #repeat(meanMs: number, untilMs: number, act: () => void): void {
+    if (!Number.isFinite(meanMs)) return;
+    const { clock, prng } = this.#world.context;
+    clock.after(prng.between(1, 2 * meanMs), () => {
+      if (clock.nowMs >= untilMs) return;
+      act();
+      this.#repeat(meanMs, untilMs, act);
+    });
+  }
+
+  #judge(): void {
+    const { prng } = this.#world.context;
+    const off = this.#world.hosts.filter(({ machine }) => !machine.powered);
+    const dead = prng.pick(off);
+    if (dead !== undefined) {
+      this.declareDead(dead, false);
+      return;
+    }
+    const host = prng.pick(this.#world.hosts);
+    if (host !== undefined && prng.chance(0.5)) this.declareDead(host, true);
+  }
+
+  /** The loss is written into the ledger before the word takes effect. */
+  declareDead(host: Host, force: boolean): void {
+    const { control, context } = this.#world;
+    if (control === null) return;
+    control.strand.deliver(() => {
+      const { state } = control.core;
+      if (state.mode.kind === "read_only" || !state.nodes.has(host.node)) return;
+      if (state.sessionOf(host.node) !== null && !force) return;
+      context.marks.hit("declared dead");
+      if (host.machine.powered) {
+        context.marks.hit("declared dead wrongly");
+        this.#acceptLoss(host.node, [...state.records.keys()]);
+      }
+      control.run((core) => core.declareDead(host.node, force, control.nowMs));
+    });
+  }
+
+  #acceptLoss(node: NodeId, datasets: readonly string[]): void {
+    const { context } = this.#world;
+    const advisory = context.traits.exclusive === "advisory";
+    if (advisory) context.marks.hit("loss accepted");
+    for (const dataset of datasets) context.tell({ kind: "override", dataset, node, advisory });
+  }
+
+  /** An old backup is put back, or the store is lost; either way it says so and is recovered. */
+  #storeFault(): void {
+    const { prng, clock, marks } = this.#world.context;
+    if (this.#backup === null) {
+      this.#backup = this.#world.medium.copy();
+      return;
+    }
+    marks.hit("store went back");
+    const { medium } = this.#world;
+    this.#world.killControl();
+    medium.becomeLike(this.#backup);
+    medium.readOnly = {
+      kind: "read_only",
+      code: "STORE_WENT_BACK",
+      message: "This store was made from a backup: flocker control recover",
+    };
+    this.#backup = null;
+    clock.after(prng.between(500, 3_000), () => {
+      this.#world.startControl();
+      clock.after(prng.between(1_000, 2 * noticeMs), () => this.recover());
+    });
+  }
+
+  /** `flocker control recover`, as long as the service says that it is needed. */
+  recover(): void {
+    const { control, medium } = this.#world;
+    if (medium.readOnly === null && control?.core.state.mode.kind !== "read_only") return;
+    this.#world.killControl();
+    medium.readOnly = null;
+    medium.recovering = true;
+    this.#world.startControl();
+  }
+}
