@@ -56,6 +56,7 @@ function follow(
 ): void {
   switch (decision.kind) {
     case "act":
+      if (declined(local, want)) return undefined;
       return perform(state, local, decision.action, nowMs);
     case "report":
       return tell(state, local, decision.report, nowMs);
@@ -77,6 +78,15 @@ function follow(
     default:
       return unreachable(decision);
   }
+}
+
+/** Said back before anything was done under it: nothing may be done under it any more. */
+function declined(local: Local, want: Desired): boolean {
+  return (
+    want.kind === "use" &&
+    local.releaseAsked === want.claim.generation &&
+    local.begun < want.claim.generation
+  );
 }
 
 function needsWatching(state: AgentState, local: Local, want: Desired): boolean {
