@@ -31,6 +31,10 @@ export class OneWriter implements Checker {
         this.#died(event.node);
         return null;
       case "override":
+        // Its claim is over: a block of its own is still one too many, the next owner's is not.
+        for (const [ref, of] of this.#datasetOf) {
+          if (of === event.dataset) this.#open.get(ref)?.delete(event.node);
+        }
         this.#overridden.add(`${event.dataset} ${event.node}`);
         if (event.advisory) this.#accepted.add(`${event.dataset} ${event.node}`);
         return null;

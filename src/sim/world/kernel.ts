@@ -20,7 +20,7 @@ export type Superblock = {
   dirty: boolean;
   /** Shut down without a flush: every access fails. */
   dead: boolean;
-  /** Dead by our own hand: who still has it cannot write any more. */
+  /** Its end was told: who still has it cannot write any more. */
   cut: boolean;
 };
 
@@ -121,11 +121,17 @@ export class Kernel {
   }
 
   shutDown(superblock: Superblock): void {
-    superblock.dead = true;
-    superblock.dirty = false;
     superblock.users.delete("volume");
     superblock.users.delete("shown");
     if (superblock.users.size === 0) this.superblocks.delete(superblock);
+    this.#end(superblock);
+  }
+
+  /** Nothing of it reaches the storage any more, whoever still has it open. */
+  #end(superblock: Superblock): void {
+    superblock.dead = true;
+    superblock.dirty = false;
+    if (superblock.cut) return;
     superblock.cut = true;
     this.#context.tell({ kind: "closed", dataset: superblock.dataset, node: this.node });
   }
@@ -136,7 +142,7 @@ export class Kernel {
       disk.entries = new Map(superblock.entries);
     });
     if (written) superblock.dirty = false;
-    else superblock.dead = true;
+    else this.#end(superblock);
     return written;
   }
 

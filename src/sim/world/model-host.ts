@@ -205,7 +205,8 @@ export class ModelHost implements Host {
     return this.#child(dataset, this.#pace(1, 30), () => {
       const { kernel, context } = this.machine;
       for (const superblock of kernel.open(dataset)) {
-        if (superblock.dead) continue;
+        const ours = superblock.users.has("volume") || superblock.users.has("shown");
+        if (superblock.dead && !ours) continue;
         context.marks.hit("superseded node cut");
         this.#takenDown(dataset, "cut");
         kernel.shutDown(superblock);

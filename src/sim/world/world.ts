@@ -252,7 +252,7 @@ export class World {
     return this.hosts
       .filter(({ machine: { powered, kernel } }) => {
         const mount = kernel.mounted(dataset, "volume") ?? kernel.mounted(dataset, "shown");
-        return powered && mount !== null;
+        return powered && mount !== null && !mount.dead;
       })
       .map(({ node }) => node);
   }
