@@ -141,8 +141,8 @@ async function hostFromAgentYml(path: string): Promise<string | undefined> {
 async function readYaml(path: string): Promise<unknown> {
   try {
     const text = await readFile(path, "utf8");
-    const { parse } = await import("yaml");
-    return parse(text);
+    const { parseYaml } = await import("./parse-yaml.ts");
+    return parseYaml(text);
   } catch (cause) {
     throw new FlockerError("CONFIGURATION_INVALID", `${path} cannot be read: ${firstLine(cause)}`, {
       cause,
