@@ -89,6 +89,7 @@ async function readMachine(
   scope: AsyncDisposableStack,
 ): Promise<Machine> {
   const { config, credentials } = await readFiles(paths);
+  for (const message of config.notices) log.warn("configuration.ignored", { message });
   const { node, clusterId } = identityOf(credentials);
   const era = await readEra(paths.runDir);
   scope.use(await onlyAgent(paths.runDir));
@@ -96,7 +97,7 @@ async function readMachine(
   const signal = AbortSignal.timeout(startCallMsMax);
   await host.prepare({ signal, deadlineMs: startCallMsMax, log });
   const { backends, pools } = await openPools(config, { clusterId, log }, scope);
-  const files = new StateFiles({ dataDir: paths.dataDir, runDir: paths.runDir });
+  const files = new StateFiles({ dataDir: paths.dataDir, runDir: paths.runDir, log });
   const lockDir = `${paths.runDir}/locks`;
   await mkdir(lockDir, { recursive: true });
   const agent: AgentOptions = {
@@ -186,7 +187,7 @@ async function readFiles(
       { cause },
     );
   }
-  const config = parseAgentConfig(text);
+  const config = parseAgentConfig(text, paths.config);
   const directory = dirname(paths.config);
   const credentials = await loadTls(
     {
