@@ -109,7 +109,7 @@ export class Runner implements AsyncDisposable {
         this.#start(this.#observe(effect.datasetId, effect.record));
         break;
       case "execute":
-        this.#start(this.#execute(effect.action));
+        this.#start(this.#execute(effect.action, effect.actionId));
         break;
       case "answer":
         this.#start(this.#answer(effect.callId, effect.answer));
@@ -142,7 +142,7 @@ export class Runner implements AsyncDisposable {
       signal: this.#abort.signal,
       deadlineMs,
       lockFile: `${this.#options.lockDir}/${datasetId}`,
-      log: this.#options.log.child({ datasetId, actionId: this.#options.newId(), ...fields }),
+      log: this.#options.log.child({ datasetId, ...fields }),
     };
   }
 
@@ -172,7 +172,7 @@ export class Runner implements AsyncDisposable {
   }
 
   async #observe(datasetId: DatasetId, record: DatasetRecord | null): Promise<void> {
-    const call = this.#call(datasetId, observeMsMax, {});
+    const call = this.#call(datasetId, observeMsMax, { actionId: this.#options.newId() });
     const busy = await this.#busyChild(datasetId, call);
     const observed: ObservedAttachable =
       busy ?? (await observe(datasetId, record, this.#ports(), call));
@@ -196,9 +196,12 @@ export class Runner implements AsyncDisposable {
     }
   }
 
-  async #execute(action: Action): Promise<void> {
+  async #execute(action: Action, actionId: string): Promise<void> {
     const { onStep } = this.#options;
-    const call = this.#call(action.datasetId, executeMsMax, { action: action.kind });
+    const call = this.#call(action.datasetId, executeMsMax, {
+      action: action.kind,
+      actionId,
+    });
     const begunMs = this.#options.nowMs();
     let outcome: Outcome;
     try {
@@ -226,7 +229,7 @@ export class Runner implements AsyncDisposable {
     if (answer.kind !== "mountpoint") return answer;
     const datasetId = this.#datasetAt(answer.mountpoint);
     if (datasetId === null) return answer;
-    const call = this.#call(datasetId, observeMsMax, {});
+    const call = this.#call(datasetId, observeMsMax, { actionId: this.#options.newId() });
     const seen = await this.#options
       .seenByEngine(datasetId, { ...call, lockFile: undefined })
       .catch((error: unknown) => {

@@ -1,8 +1,10 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseDatasetId } from "../domain/ids.ts";
+import { silentLogger } from "../lib/log.ts";
 import type { ClusterFile } from "./core/effects.ts";
 import { StateFiles } from "./state-files.ts";
 
@@ -25,7 +27,8 @@ function file(revision: number): ClusterFile {
 }
 
 function filesIn(name: string): StateFiles {
-  return new StateFiles({ dataDir: join(directory, name), runDir: join(directory, `${name}.run`) });
+  const [dataDir, runDir] = [join(directory, name), join(directory, `${name}.run`)];
+  return new StateFiles({ dataDir, runDir, log: silentLogger, retryMs: 5 });
 }
 
 test("what was saved is loaded by the next process; before the first save there is nothing", async () => {
@@ -53,4 +56,24 @@ test("a file of another shape is refused in one sentence, and stays as it is", a
     await expect(files.loadCluster()).rejects.toThrow(/cluster\.json cannot be read: .*Move it/);
     expect(await readFile(path, "utf8")).toBe(content);
   }
+});
+
+test("on a full disk it waits for room: nothing is told as stored before it is", async () => {
+  const files = filesIn("full");
+  await files.saveCluster(file(1));
+  const path = join(directory, "full", "cluster.json");
+  // Every write(2) to /dev/full is ENOSPC.
+  await symlink("/dev/full", `${path}.new`);
+  let stored = 0;
+  const written = [2, 3].map(async (revision) => {
+    await files.saveCluster(file(revision));
+    stored += 1;
+  });
+  await expect(Promise.race([...written, wait(50, "late")])).resolves.toBe("late");
+
+  expect(stored).toBe(0);
+  expect((await files.loadCluster())?.seen?.revision).toBe(1);
+  await rm(`${path}.new`);
+  await Promise.all(written);
+  expect((await files.loadCluster())?.seen?.revision).toBe(3);
 });

@@ -1,10 +1,12 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { Type } from "typebox";
 import { Compile } from "typebox/compile";
 import type { DatasetId, NodeId } from "../domain/ids.ts";
 import { writeDurably } from "../lib/durable-file.ts";
 import { FlockerError, messageOf } from "../lib/errors.ts";
+import type { Logger } from "../lib/log.ts";
 import { recordSchema } from "../protocol/record-schema.ts";
 import { count, orNull, text, uuid } from "../protocol/schema-parts.ts";
 import type { ClusterFile, RunFile } from "./core/effects.ts";
@@ -29,10 +31,21 @@ const runSchema = Compile(
   }),
 );
 
+export type StateFilesOptions = {
+  readonly dataDir: string;
+  readonly runDir: string;
+  readonly log: Logger;
+  /** Between two tries on a full disk. */
+  readonly retryMs?: number;
+};
+const retryMsDefault = 2_000;
+
 /**
  * What the agent remembers: the cluster file on disk (survives a reboot, fsynced), the run file on
  * a tmpfs (survives the agent alone). Writes of one file never overlap; a newer content replaces
- * one that still waits, and every caller is answered once its content or a newer one is there.
+ * one that still waits, and every caller is answered once its content or a newer one is there. A
+ * full disk is waited for with the cluster file: the one before it still stands, and an agent that
+ * ended instead would leave the engine without its plugin.
  */
 export class StateFiles {
   readonly #clusterPath: string;
@@ -40,13 +53,24 @@ export class StateFiles {
   readonly #cluster: LatestWriter<ClusterFile>;
   readonly #run: LatestWriter<RunFile>;
 
-  constructor(paths: { readonly dataDir: string; readonly runDir: string }) {
-    this.#clusterPath = `${paths.dataDir}/cluster.json`;
-    this.#runPath = `${paths.runDir}/agent.json`;
-    this.#cluster = new LatestWriter((file) =>
-      writeDurably(this.#clusterPath, `${JSON.stringify(file)}\n`),
+  constructor(options: StateFilesOptions) {
+    this.#clusterPath = `${options.dataDir}/cluster.json`;
+    this.#runPath = `${options.runDir}/agent.json`;
+    const { log, retryMs = retryMsDefault } = options;
+    this.#cluster = new LatestWriter(
+      (file) => writeDurably(this.#clusterPath, `${JSON.stringify(file)}\n`),
+      (error) => {
+        if (!isFull(error)) throw error;
+        log.warn("state.delayed", { path: this.#clusterPath });
+        return wait(retryMs, undefined, { ref: false });
+      },
     );
-    this.#run = new LatestWriter((file) => replaceFile(this.#runPath, `${JSON.stringify(file)}\n`));
+    this.#run = new LatestWriter(
+      (file) => replaceFile(this.#runPath, `${JSON.stringify(file)}\n`),
+      (error) => {
+        throw error;
+      },
+    );
   }
 
   /** Null before the first write; a file that cannot be understood is `CONFIGURATION_INVALID`. */
@@ -110,11 +134,14 @@ type Waiting<T> = {
 
 class LatestWriter<T> {
   readonly #write: (content: T) => Promise<void>;
+  /** Throws what is final; resolves when it is time to try again. */
+  readonly #failed: (error: unknown) => Promise<void>;
   #running = false;
   #waiting: Waiting<T> | null = null;
 
-  constructor(write: (content: T) => Promise<void>) {
+  constructor(write: (content: T) => Promise<void>, failed: (error: unknown) => Promise<void>) {
     this.#write = write;
+    this.#failed = failed;
   }
 
   write(content: T): Promise<void> {
@@ -129,7 +156,7 @@ class LatestWriter<T> {
     this.#running = true;
     for (let next = this.#take(); next !== null; next = this.#take()) {
       try {
-        await this.#write(next.content);
+        await this.#writeOnce(next);
         next.done.resolve();
       } catch (error) {
         next.done.reject(error);
@@ -138,9 +165,28 @@ class LatestWriter<T> {
     this.#running = false;
   }
 
+  async #writeOnce(next: Waiting<T>): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#write(next.content);
+      } catch (error) {
+        await this.#failed(error);
+      }
+    }
+  }
+
   #take(): Waiting<T> | null {
     const next = this.#waiting;
     this.#waiting = null;
     return next;
   }
+}
+
+/** Space and quota; every other failure, a failed fsync above all, is final. */
+function isFull(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    "code" in error &&
+    (error.code === "ENOSPC" || error.code === "EDQUOT")
+  );
 }

@@ -56,6 +56,7 @@ export class AgentCore {
 
   #persisted(token: number): void {
     const { state } = this;
+    state.runUnwritten.delete(token);
     const then = state.afterPersist.get(token);
     if (then === undefined) return;
     state.afterPersist.delete(token);

@@ -76,6 +76,8 @@ export type Local = {
   wakeAtMs: number | null;
   /** Something changed while it was worked on. */
   dirty: boolean;
+  /** Of the step that is being executed, or was executed last. */
+  actionId: string;
   failures: number;
   observed: ObservedAttachable | null;
   observedAtMs: number;
@@ -137,6 +139,8 @@ export class AgentState {
   readonly datasets = new Map<DatasetId, Local>();
   readonly requests = new Map<number, PendingRequest>();
   readonly afterPersist = new Map<number, AfterPersist>();
+  /** Contents of the run file that are not in it yet. */
+  readonly runUnwritten = new Set<number>();
   seen: StorePoint | null;
   connected = false;
   link: Link | null = null;
@@ -144,6 +148,7 @@ export class AgentState {
   synced = false;
   engine: { readonly atMs: number; readonly containers: readonly ContainerSeen[] } | null = null;
   nextToken = 1;
+  #actions = 0;
   effects: AgentEffect[] = [];
 
   constructor(options: AgentOptions) {
@@ -194,6 +199,7 @@ export class AgentState {
       phase: "idle",
       wakeAtMs: null,
       dirty: false,
+      actionId: "",
       failures: 0,
       observed: null,
       observedAtMs: 0,
@@ -230,6 +236,11 @@ export class AgentState {
     return desiredOf(entry?.record, this.options.node, this.options.bootId);
   }
 
+  /** Names one step of this process in the logs. */
+  nextActionId(): string {
+    return `${this.options.instance.slice(0, 8)}-${(this.#actions += 1)}`;
+  }
+
   mountpoint(datasetId: DatasetId): string {
     return `/flocker/${datasetId}`;
   }
@@ -244,7 +255,9 @@ export class AgentState {
       .filter((local) => local.users.size > 0)
       .map((local) => [local.datasetId, [...local.users.keys()]] as const);
     const file: RunFile = { records: [...this.records.values()], users };
-    this.effects.push({ kind: "persist_run", file, token: this.#token(then) });
+    const token = this.#token(then);
+    this.runUnwritten.add(token);
+    this.effects.push({ kind: "persist_run", file, token });
   }
 
   persistCluster(then: AfterPersist | null): void {

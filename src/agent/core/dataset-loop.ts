@@ -4,7 +4,7 @@ import type { Report } from "../../domain/report.ts";
 import { unreachable } from "../../lib/assert.ts";
 import type { Action } from "../../planner/action.ts";
 import { decideAttachable } from "../../planner/decide.ts";
-import type { Decision } from "../../planner/decision.ts";
+import { type Decision, wait } from "../../planner/decision.ts";
 import type { Desired } from "../../planner/desired.ts";
 import type { ObservedAttachable } from "../../planner/observed.ts";
 import type { Observation } from "../../protocol/agent-messages.ts";
@@ -44,8 +44,23 @@ export function observed(
   }
   const want = state.desired(datasetId);
   const decide = state.options.decide ?? decideAttachable;
-  follow(state, local, { want, decision: decide(want, see) }, nowMs);
+  const decision = answeredMount(local, want, see) ?? decide(want, see);
+  follow(state, local, { want, decision }, nowMs);
   report(state, local);
+}
+
+/**
+ * Between Mount's answer and the container's bind no process shows the user, and a Mount may have
+ * been answered under a claim whose release the control service had recorded already (its word was
+ * lost with a connection or an agent). What was answered stays until its Unmount (hazard F21).
+ */
+function answeredMount(local: Local, want: Desired, see: ObservedAttachable): Decision | null {
+  if (want.kind !== "release" || see.kind !== "shown" || see.holders.length > 0) return null;
+  if (local.users.size === 0) return null;
+  return wait(
+    "HELD",
+    `Dataset ${local.datasetId} was given to ${local.users.size} container(s) that did not bind it yet.`,
+  );
 }
 
 function follow(
@@ -111,12 +126,15 @@ function perform(state: AgentState, local: Local, action: Action, nowMs: number)
   takeClaim(state, local, action);
   local.phase = "executing";
   local.wakeAtMs = null;
+  const actionId = state.nextActionId();
+  local.actionId = actionId;
   state.log("debug", "action.started", {
     datasetId: local.datasetId,
+    actionId,
     action: action.kind,
     generation: action.generation,
   });
-  state.emit({ kind: "execute", action });
+  state.emit({ kind: "execute", action, actionId });
 }
 
 /** Before the first step under a claim: it is in use from here and cannot be declined. */
@@ -142,6 +160,11 @@ function tell(state: AgentState, local: Local, what: Report, nowMs: number): voi
     local.wakeAtMs = local.unsettledUntilMs;
     return;
   }
+  // A next process that reads an older file would take the claim for one that it may use (F5).
+  if (ends && state.runUnwritten.size > 0) {
+    local.wakeAtMs = nowMs;
+    return;
+  }
   local.condition = null;
   // Said again until the record shows it: the message or its effect may have been lost.
   local.wakeAtMs = nowMs + state.timings.resendMs;
@@ -153,7 +176,8 @@ function tell(state: AgentState, local: Local, what: Report, nowMs: number): voi
 export function executed(state: AgentState, action: Action, outcome: Outcome, nowMs: number): void {
   const local = state.local(action.datasetId);
   local.phase = "idle";
-  const fields = { datasetId: action.datasetId, action: action.kind };
+  const { actionId } = local;
+  const fields = { datasetId: action.datasetId, actionId, action: action.kind };
   if (outcome.kind === "ok" && action.kind === "cut_access") {
     // Whoever held it when it was cut may need a while to end: look again, not at once for ever.
     local.failures += 1;

@@ -79,7 +79,8 @@ export type AgentEffect =
       readonly datasetId: DatasetId;
       readonly record: DatasetRecord | null;
     }
-  | { readonly kind: "execute"; readonly action: Action }
+  /** `actionId` names the step in every log line from here to the driver. */
+  | { readonly kind: "execute"; readonly action: Action; readonly actionId: string }
   | { readonly kind: "answer"; readonly callId: number; readonly answer: PluginAnswer }
   | { readonly kind: "persist_cluster"; readonly file: ClusterFile; readonly token: number }
   | { readonly kind: "persist_run"; readonly file: RunFile; readonly token: number }

@@ -1,0 +1,90 @@
+import { expect, test } from "vitest";
+import { boots, fresh } from "../../domain/record-samples.ts";
+import { parseClusterId } from "../../domain/ids.ts";
+import type { Claim, DatasetRecord } from "../../domain/record.ts";
+import type { ObservedAttachable } from "../../planner/observed.ts";
+import { AgentCore } from "./agent-core.ts";
+import type { AgentEffect, AgentEvent } from "./effects.ts";
+
+const { datasetId } = fresh;
+const [era = missing()] = boots;
+
+function claimed(phase: Claim["phase"]): DatasetRecord {
+  const claim: Claim = { node: fresh.primary, era: era, generation: 1, phase, before: null };
+  return { ...fresh, generation: 1, claim };
+}
+
+function missing(): never {
+  throw new Error("no sample");
+}
+
+/** An agent of this boot with a session, `users` from its predecessor, and this record. */
+function agentWith(phase: Claim["phase"], users: readonly string[]) {
+  const core = new AgentCore({
+    node: fresh.primary,
+    clusterId: parseClusterId("00000000-0000-4000-8000-000000000001"),
+    fingerprint: "machine",
+    bootId: era,
+    runId: "run",
+    instance: "instance",
+    version: "0",
+    address: { host: "10.0.0.1", peerPort: 1 },
+    pools: [],
+    unknownNames: "deny",
+    cluster: null,
+    run: { records: [], users: users.length === 0 ? [] : [[datasetId, users]] },
+    mounted: [datasetId],
+    nowMs: 0,
+  });
+  let nowMs = 0;
+  const step = (event: AgentEvent): readonly AgentEffect[] => core.step(event, (nowMs += 1_000));
+  const see = (observed: ObservedAttachable): readonly AgentEffect[] =>
+    step({ kind: "observed", datasetId, observed });
+  const at = { storeId: "store", term: 1, instance: "control", revision: 1 };
+  const welcome = { kind: "welcome", session: 1, at, mode: { kind: "normal" } } as const;
+  step({ kind: "connected" });
+  step({ kind: "received", message: { ...welcome, condition: null, nodes: [] } });
+  const entries = [{ record: claimed(phase), wantedBy: null }];
+  const message = { kind: "records", revision: 1, all: true, entries, removed: [] } as const;
+  const effects = step({ kind: "received", message });
+  return { step, see, effects };
+}
+
+const shown = { kind: "shown", holders: [] } as const;
+const executed = (effects: readonly AgentEffect[]): readonly string[] =>
+  effects.flatMap((effect) => (effect.kind === "execute" ? [effect.action.kind] : []));
+const tokens = (effects: readonly AgentEffect[]): readonly number[] =>
+  effects.flatMap((effect) => (effect.kind === "persist_run" ? [effect.token] : []));
+const released = (effects: readonly AgentEffect[]): boolean =>
+  effects.some((effect) => effect.kind === "send" && effect.message.kind === "report");
+
+test("what a Mount was answered with stays until its Unmount, also when its release had begun", () => {
+  const { step, see } = agentWith("releasing", ["user"]);
+  expect(executed(see(shown))).toEqual([]);
+
+  const name = "db";
+  const names = { kind: "names", revision: 1, all: true, entries: [{ name, datasetId }] } as const;
+  step({ kind: "received", message: { ...names, removed: [] } });
+  step({ kind: "called", callId: 1, call: { kind: "unmount", name, id: "user" } });
+  step({ kind: "tick" });
+  expect(executed(see(shown))).toEqual(["hide_volume"]);
+});
+
+test("released is said only once the run file cannot give the claim to a next process", () => {
+  const { step, see, effects } = agentWith("releasing", []);
+  expect(released(see({ kind: "absent" }))).toBe(false);
+
+  for (const token of tokens(effects)) step({ kind: "persisted", token });
+  step({ kind: "tick" });
+  expect(released(see({ kind: "absent" }))).toBe(true);
+});
+
+test("each step has an id that every line of it bears", () => {
+  const { see } = agentWith("taken", []);
+  const effects = see({ kind: "mounted" });
+  const ids = effects.flatMap((effect) => {
+    if (effect.kind === "execute") return [effect.actionId];
+    return effect.kind === "log" ? [effect.fields["actionId"]] : [];
+  });
+  expect(ids).toEqual(["instance-1", "instance-1"]);
+});
