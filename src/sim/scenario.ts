@@ -88,6 +88,11 @@ class Stage {
       "start-control": () => world.startControl(),
       cut: () => world.network.cut(host().node, this.#directions(second)),
       heal: () => world.network.heal(host().node),
+      session: () => this.#waitSession(host()),
+      stall: () => {
+        for (const connection of world.network.of(host().node)) connection.stalled = true;
+      },
+      unstall: () => world.network.of(host().node)[0]?.unstall(),
       drop: () => {
         for (const connection of world.network.of(host().node)) connection.closeAtAgent();
       },
@@ -112,6 +117,15 @@ class Stage {
 
   #restart(host: Host): void {
     for (const container of host.engine.containers.values()) container.restart();
+  }
+
+  async #waitSession(host: Host): Promise<void> {
+    const { context } = this.#simulation;
+    const ends = context.nowMs + waitMsMax;
+    while ((host.agent?.core.state.link ?? null) === null) {
+      assert(context.nowMs < ends, `h${host.machine.index} has a session in time`);
+      await this.#simulation.runUntil(context.nowMs + 1);
+    }
   }
 
   async #waitShown(name: string, host: Host): Promise<void> {

@@ -52,6 +52,8 @@ export class Connection {
   readonly toAgent: Stream<ToAgent>;
   openAtAgent = true;
   openAtControl = true;
+  /** Something on the way holds back what the agent says, on this connection alone. */
+  stalled = false;
   readonly #agent: End<ToAgent>;
   readonly #control: End<ToControl>;
 
@@ -72,7 +74,7 @@ export class Connection {
     const { network, node } = at;
     this.toControl = new Stream(
       context,
-      () => network.blocked(node, "toControl"),
+      () => this.stalled || network.blocked(node, "toControl"),
       (message) => {
         if (this.openAtControl || at.hearsClosed) this.#control.received(message);
       },
@@ -84,6 +86,11 @@ export class Connection {
         if (this.openAtAgent) this.#agent.received(message);
       },
     );
+  }
+
+  unstall(): void {
+    this.stalled = false;
+    this.toControl.flush();
   }
 
   closeAtAgent(): void {
