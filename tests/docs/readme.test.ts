@@ -9,7 +9,7 @@ test("the README's blocks for hosts name h1, h2 or you, and yours only copy file
   const yours = blocks.filter(({ host }) => host === "you");
 
   expect(new Set(blocks.map(({ host }) => host))).toEqual(new Set(["h1", "h2", "you"]));
-  expect(yours.flatMap(copiesOf).length).toBeGreaterThan(3);
+  expect(yours.flatMap(copiesOf).length).toBeGreaterThan(0);
   expect(() => copiesOf({ host: "you", text: "rm h1:/x h2:/x" })).toThrow(/not a copy/);
 });
 

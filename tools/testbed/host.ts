@@ -111,6 +111,11 @@ export function enterCommand(
   command: readonly string[],
 ): readonly string[] {
   const { pid } = runningInitOf(bed, host);
+  const cluster = [
+    "FLOCKER_CERTS_PATH=/etc/flocker",
+    "FLOCKER_USER=user",
+    "FLOCKER_CONTROL_SERVICE=control-service",
+  ];
   const environment = [
     `PATH=${searchPath}`,
     "HOME=/root",
@@ -119,9 +124,7 @@ export function enterCommand(
     "LANG=C.UTF-8",
     "SHELL=/bin/bash",
     `TERM=${process.env["TERM"] ?? "dumb"}`,
-    "FLOCKER_CERTS_PATH=/etc/flocker",
-    "FLOCKER_USER=user",
-    "FLOCKER_CONTROL_SERVICE=control-service",
+    ...(hostNamed(bed, host).bare ? [] : cluster),
   ];
   // It joins the host's cgroup, so that pausing the host pauses it too; and it is killed with the
   // one who asked for it.
