@@ -87,6 +87,8 @@ function ofClaim(
       `Waiting for ${who} to release: ${heldText(session, seen)}.`,
     );
   }
+  // Nobody is served, so the order waits for its own node, and stays where it is until then.
+  if (record.orderOpen && record.primary !== claim.node) return ofWant(state, record, nowMs);
   if (session.condition !== null) return session.condition;
   if (claim.phase === "releasing") {
     return condition("WAITING_FOR_RELEASE", `${capital(who)} is giving the dataset back.`);
@@ -129,7 +131,7 @@ function ofWant(state: CoreState, record: DatasetRecord, nowMs: number): Conditi
     return condition(
       "WAITING_FOR_NODE",
       `Its primary, ${who}, was removed from the cluster. Move it: flockerctl move -d ` +
-        `${record.datasetId} -n <node>`,
+        `${record.datasetId} -t <node>`,
     );
   }
   const session = state.sessionOf(target);

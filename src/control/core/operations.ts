@@ -53,11 +53,11 @@ export function createDataset(
   const poolName = wanted.pool ?? "default";
   const pool = entry.pools.find((one) => one.name === poolName) ?? state.pool(poolName);
   if (pool === null) {
-    const known = [...new Set([...state.nodes.values()].flatMap(({ pools }) => pools))];
+    const pools = [...state.nodes.values()].flatMap((node) => node.pools);
+    const known = [...new Set(pools.map((one) => one.name))].sort();
     throw new FlockerError(
       "POOL_UNKNOWN",
-      `No node has a pool named ${poolName}; the pools are: ` +
-        `${known.map((one) => one.name).join(", ") || "none"}.`,
+      `No node has a pool named ${poolName}; the pools are: ${known.join(", ") || "none"}.`,
     );
   }
   const fileSystem = wanted.fileSystem ?? "ext4";
