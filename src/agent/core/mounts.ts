@@ -27,6 +27,9 @@ export function mount(state: AgentState, local: Local, waiting: WaitingMount, no
   sendWish(state, local, nowMs);
 }
 
+/** A wish is taken back by its agent; only one whose agent cannot speak runs out. */
+const wishSlackMs = 5_000;
+
 /** One wish per dataset and node, with the latest deadline of its Mounts. */
 export function sendWish(state: AgentState, local: Local, nowMs: number): void {
   if (local.waiting.length === 0 || usable(state, local)) return;
@@ -34,7 +37,8 @@ export function sendWish(state: AgentState, local: Local, nowMs: number): void {
   state.send({
     kind: "wish",
     datasetId: local.datasetId,
-    remainingMs: Math.max(0, untilMs - nowMs),
+    // The control service must not forget it before the Mount is answered with what it waits for.
+    remainingMs: Math.max(0, untilMs - nowMs) + wishSlackMs,
     ageMs: nowMs - (local.wishSinceMs ?? nowMs),
   });
 }
@@ -128,8 +132,8 @@ function waitingText(state: AgentState, record: DatasetRecord): string {
   const { claim, op, residue } = record;
   if (claim !== null && claim.node !== state.options.node) {
     return (
-      `Volume ${name} is in use on node ${claim.node}; it comes when its container there is ` +
-      "stopped. Trying again continues."
+      `Volume ${name} is in use on node ${claim.node}. Stop its container there, then try again; ` +
+      `flockerctl show ${name} says which one it is.`
     );
   }
   if (op !== null) return `A ${op.kind} of volume ${name} is not confirmed yet.`;

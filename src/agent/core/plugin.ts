@@ -176,7 +176,8 @@ function volume(state: AgentState, name: string, datasetId: DatasetId): PluginVo
   const local = state.datasets.get(datasetId);
   const shown = local !== undefined && state.shown(local);
   const record = state.records.get(datasetId)?.record;
-  const phase = shown ? "attached" : local === undefined ? "elsewhere" : "pending";
+  const ours = record?.claim?.node === state.options.node || (local?.waiting.length ?? 0) > 0;
+  const phase = shown ? "attached" : ours ? "pending" : "elsewhere";
   return {
     name,
     mountpoint: shown ? state.mountpoint(datasetId) : "",
