@@ -19,6 +19,7 @@ export async function tellStory(bed: Bed, keep: boolean): Promise<void> {
     return (await on(host, command)).trim();
   };
   try {
+    if (bed.hosts().length > 0) say("removing the hosts of an earlier run");
     say("making two hosts, h1 and h2, each with a Docker Engine and a disk of its own");
     await bed.up(hostCount);
     await clusterReady(bed);

@@ -80,7 +80,7 @@ function list(): void {
 
 async function bringUp(count: number): Promise<void> {
   if (!Number.isInteger(count) || count < 1 || count > 32)
-    throw new UsageError("a number up to 32");
+    throw new UsageError("a number of hosts from 1 to 32 needed");
   await prepare();
   await bed.up(count);
   bed.keep();

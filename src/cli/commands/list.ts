@@ -14,9 +14,9 @@ export const list = command({
     "STATUS is `attached ✅`, `detached`, `deleting`, `deleted`, or, with the reason, `pending ⌛` " +
       "and `error ❌`. SIZE is the size that the volume has.",
   ],
-  examples: ["flockerctl ls", "flockerctl ls --deleted --long", "flockerctl ls --json"],
+  examples: ["flockerctl ls", "flockerctl ls --long", "flockerctl ls --json"],
   args: {
-    deleted: { kind: "flag", short: "d", help: "Deleted datasets as well" },
+    deleted: { kind: "flag", short: "d", help: "Nothing yet: what is in the trash is not listed" },
     long: { kind: "flag", short: "l", help: "Whole ids of servers" },
     human: { kind: "flag", short: "h", help: "Nothing: sizes are always in gibibytes" },
   },

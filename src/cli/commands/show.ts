@@ -66,8 +66,9 @@ function placeLines(dataset: DatasetView, nodes: readonly NodeView[]): readonly 
 function conditionLines({ condition }: DatasetView): readonly Line[] {
   if (condition === null) return [];
   const next = condition.next_retry === null ? "" : `, next attempt ${condition.next_retry}`;
+  const tried = condition.attempt === 0 ? "" : `, attempt ${condition.attempt}`;
   return [
     ["condition", `${condition.code}: ${condition.message}`],
-    ["since", `${condition.since}, attempt ${condition.attempt}${next}`],
+    ["since", `${condition.since}${tried}${next}`],
   ];
 }

@@ -29,7 +29,7 @@ async function controlVersion({
     return (await client.version()).flocker;
   } catch (error) {
     if (!(error instanceof FlockerError || error instanceof UsageError)) throw error;
-    output.talk(`The control service was not asked: ${error.message}`);
+    output.talk(`The version of the control service is not known: ${error.message}`);
     return null;
   }
 }
