@@ -47,7 +47,12 @@ export type PendingCreate = {
   }[];
 };
 
-export type PendingHello = { readonly hello: Hello; readonly old: ConnectionId };
+export type PendingHello = {
+  readonly hello: Hello;
+  readonly old: ConnectionId;
+  /** The old session answered: now the one who said this hello is asked. */
+  readonly oldAlive: boolean;
+};
 
 /**
  * Everything the control service knows, and the two queues through which it acts. Deterministic: no

@@ -29,7 +29,7 @@ export function hello(
   const old = state.sessionOf(message.node);
   if (old !== null && old.connection !== connection && old.instance !== message.instance) {
     // A restarted agent's old connection is dead; a clone's is not. Only an answer can tell.
-    state.pendingHellos.set(connection, { hello: message, old: old.connection });
+    state.pendingHellos.set(connection, { hello: message, old: old.connection, oldAlive: false });
     state.output({ kind: "probe", connection: old.connection });
     return;
   }
@@ -37,18 +37,30 @@ export function hello(
   admit(state, connection, message, nowMs);
 }
 
-/** The answer to a probe: alive means that two machines speak for one node. */
+/**
+ * The answer to a probe. Two machines speak for one node only if both answer: the hello of a process
+ * that has ended may arrive after its successor's.
+ */
 export function probed(state: CoreState, old: ConnectionId, alive: boolean, nowMs: number): void {
+  const own = state.pendingHellos.get(old);
+  if (own?.oldAlive === true) {
+    state.pendingHellos.delete(old);
+    const entry = state.nodes.get(own.hello.node);
+    if (alive && entry !== undefined) clash(state, old, entry, own.hello);
+    else state.output({ kind: "close", connection: old, reason: "silent" });
+    return;
+  }
   for (const [connection, pending] of state.pendingHellos) {
-    if (pending.old !== old) continue;
-    state.pendingHellos.delete(connection);
-    const entry = state.nodes.get(pending.hello.node);
-    if (alive && entry !== undefined) clash(state, connection, entry, pending.hello);
-    else {
-      const session = state.sessions.get(old);
-      if (session !== undefined) endSession(state, session, "silent");
-      admit(state, connection, pending.hello, nowMs);
+    if (pending.old !== old || pending.oldAlive) continue;
+    if (alive) {
+      state.pendingHellos.set(connection, { ...pending, oldAlive: true });
+      state.output({ kind: "probe", connection });
+      continue;
     }
+    state.pendingHellos.delete(connection);
+    const session = state.sessions.get(old);
+    if (session !== undefined) endSession(state, session, "silent");
+    admit(state, connection, pending.hello, nowMs);
   }
 }
 
