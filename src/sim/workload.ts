@@ -75,8 +75,7 @@ export class Workload {
   }
 
   #request(name: string, node: string): void {
-    const record = this.#world.recordNamed(name);
-    if (record !== undefined) this.#world.witness.request(record.datasetId, node);
+    this.#world.witness.request(name, node);
   }
 
   create(name: string, primary: NodeId): void {
@@ -107,7 +106,7 @@ export class Workload {
     const record = this.#world.recordNamed(name);
     if (control === null || record === undefined) return;
     this.#world.context.marks.hit("orders toggled");
-    this.#world.witness.request(record.datasetId, primary);
+    this.#world.witness.request(name, primary);
     control.strand.deliver(() =>
       control.run((core) => core.order(record.datasetId, primary, control.nowMs)),
     );

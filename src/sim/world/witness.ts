@@ -22,8 +22,8 @@ export class Witness {
     this.#world = world;
   }
 
-  request(dataset: string, node: string): void {
-    this.#requested.set(`${dataset} ${node}`, this.#world.context.nowMs);
+  request(name: string, node: string): void {
+    this.#requested.set(`${name} ${node}`, this.#world.context.nowMs);
   }
 
   created(dataset: DatasetId): void {
@@ -80,7 +80,7 @@ export class Witness {
     const { context } = this.#world;
     const from = this.#holder.get(datasetId);
     this.#holder.set(datasetId, to);
-    const key = `${datasetId} ${to}`;
+    const key = `${nameOf(record)} ${to}`;
     const askedAtMs = this.#requested.get(key) ?? -Infinity;
     // An order lasts; a Mount asks for as long as its engine waits, and a little for the way.
     const asked =
