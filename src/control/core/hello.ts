@@ -38,8 +38,8 @@ export function hello(
 }
 
 /**
- * The answer to a probe. Two machines speak for one node only if both answer: the hello of a process
- * that has ended may arrive after its successor's.
+ * The answer to a probe. Two machines speak for one node only if both answer: the hello of a
+ * process that has ended may arrive after its successor's.
  */
 export function probed(state: CoreState, old: ConnectionId, alive: boolean, nowMs: number): void {
   const own = state.pendingHellos.get(old);
