@@ -12,6 +12,8 @@ export class Container {
   readonly volume: string;
   phase: "waiting" | "starting" | "running" | "stopped" = "waiting";
   superblock: Superblock | null = null;
+  /** Its Mount is under way in the engine, also when it was stopped meanwhile. */
+  mounting = false;
   /** Nobody waits for its Mount any more. */
   failed = false;
   #sequence = 0;
@@ -41,12 +43,14 @@ export class Container {
   #mount(): void {
     const { engine, volume: name } = this;
     this.phase = "waiting";
+    this.mounting = true;
     engine.call({ kind: "mount", name, id: this.#mountId }, mountPatienceMs, (answer) =>
       this.#mounted(answer),
     );
   }
 
   #mounted(answer: PluginAnswer | null): void {
+    this.mounting = false;
     if (answer?.kind !== "mountpoint") {
       this.#fail();
       return;

@@ -96,7 +96,9 @@ export class Witness {
   #waits(record: DatasetRecord, node: NodeId): boolean {
     const name = nameOf(record);
     const containers = this.#world.host(node)?.engine.containers.values() ?? [];
-    return [...containers].some(({ volume, phase }) => volume === name && phase === "waiting");
+    return [...containers].some(
+      ({ volume, phase, mounting }) => volume === name && (phase === "waiting" || mounting),
+    );
   }
 
   claimHeard(node: NodeId, record: DatasetRecord): void {
