@@ -34,10 +34,14 @@ function filesIn(name: string): StateFiles {
 test("what was saved is loaded by the next process; before the first save there is nothing", async () => {
   expect(await filesIn("a").loadCluster()).toBeNull();
   await filesIn("a").saveCluster(file(7));
-  await filesIn("a").saveRun({ records: [], users: [[id, ["mount-1"]]] });
+  await filesIn("a").saveRun({ records: [], users: [[id, ["mount-1"]]], ended: [[id, 3]] });
 
   expect(await filesIn("a").loadCluster()).toEqual(file(7));
-  expect(await filesIn("a").loadRun()).toEqual({ records: [], users: [[id, ["mount-1"]]] });
+  expect(await filesIn("a").loadRun()).toEqual({
+    records: [],
+    users: [[id, ["mount-1"]]],
+    ended: [[id, 3]],
+  });
 });
 
 test("of writes that wait for each other the newest stays, and each is answered", async () => {

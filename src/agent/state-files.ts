@@ -28,6 +28,7 @@ const runSchema = Compile(
   Type.Object({
     records: Type.Array(Type.Object({ record: recordSchema, wantedBy: orNull(nodeId) })),
     users: Type.Array(Type.Tuple([datasetId, Type.Array(text)])),
+    ended: Type.Array(Type.Tuple([datasetId, count])),
   }),
 );
 

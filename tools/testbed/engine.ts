@@ -44,6 +44,8 @@ export async function importImage(bed: BedPaths, host: string): Promise<void> {
   const path = `/images/create?${query.toString()}`;
   const status = await call(bed, host, { method: "POST", path, bodyFile: tar });
   if (status !== 200) throw new Error(`${host}: the engine refused the image (${status})`);
+  // The engine does not sync what it unpacks: after a power loss the image would be in pieces.
+  await execIn(bed, host, ["sync", "-f", "/var/lib/docker"]);
 }
 
 type EngineRequest = {

@@ -32,7 +32,7 @@ function agentWith(phase: Claim["phase"], users: readonly string[]) {
     pools: [],
     unknownNames: "deny",
     cluster: null,
-    run: { records: [], users: users.length === 0 ? [] : [[datasetId, users]] },
+    run: { records: [], users: users.length === 0 ? [] : [[datasetId, users]], ended: [] },
     mounted: [datasetId],
     nowMs: 0,
   });
@@ -72,9 +72,10 @@ test("what a Mount was answered with stays until its Unmount, also when its rele
 
 test("released is said only once the run file cannot give the claim to a next process", () => {
   const { step, see, effects } = agentWith("releasing", []);
-  expect(released(see({ kind: "absent" }))).toBe(false);
+  const first = see({ kind: "absent" });
+  expect(released(first)).toBe(false);
 
-  for (const token of tokens(effects)) step({ kind: "persisted", token });
+  for (const token of [...tokens(effects), ...tokens(first)]) step({ kind: "persisted", token });
   step({ kind: "tick" });
   expect(released(see({ kind: "absent" }))).toBe(true);
 });

@@ -133,6 +133,8 @@ export class AgentState {
   readonly records = new Map<DatasetId, RecordEntry>();
   readonly names = new Map<string, DatasetId>();
   readonly generations = new Map<DatasetId, number>();
+  /** Highest generation that this node gave back in this boot: it is never used again (F5). */
+  readonly ended = new Map<DatasetId, number>();
   /** Those that an earlier process of this agent was told of, and may have acted under. */
   readonly #inherited: ReadonlyMap<DatasetId, number>;
   readonly nodes = new Set<NodeId>();
@@ -164,6 +166,7 @@ export class AgentState {
       this.records.set(entry.record.datasetId, entry);
       this.local(entry.record.datasetId).wakeAtMs = options.nowMs;
     }
+    for (const [id, generation] of options.run?.ended ?? []) this.ended.set(id, generation);
     for (const [id, users] of options.run?.users ?? []) {
       for (const user of users) {
         const sinceMs = options.nowMs;
@@ -233,7 +236,11 @@ export class AgentState {
       return entry === undefined ? { kind: "nothing" } : { kind: "cut", record: entry.record };
     }
     if (entry === undefined && !this.synced) return { kind: "unknown" };
-    return desiredOf(entry?.record, this.options.node, this.options.bootId);
+    const want = desiredOf(entry?.record, this.options.node, this.options.bootId);
+    // A store that was set back may still show a claim that was given back long ago.
+    const hasEnded =
+      want.kind === "use" && want.claim.generation <= (this.ended.get(datasetId) ?? 0);
+    return hasEnded ? { kind: "nothing" } : want;
   }
 
   /** Names one step of this process in the logs. */
@@ -254,7 +261,8 @@ export class AgentState {
     const users = [...this.datasets.values()]
       .filter((local) => local.users.size > 0)
       .map((local) => [local.datasetId, [...local.users.keys()]] as const);
-    const file: RunFile = { records: [...this.records.values()], users };
+    const ended = [...this.ended];
+    const file: RunFile = { records: [...this.records.values()], users, ended };
     const token = this.#token(then);
     this.runUnwritten.add(token);
     this.effects.push({ kind: "persist_run", file, token });

@@ -160,6 +160,10 @@ function tell(state: AgentState, local: Local, what: Report, nowMs: number): voi
     local.wakeAtMs = local.unsettledUntilMs;
     return;
   }
+  if (what.kind === "released" && (state.ended.get(local.datasetId) ?? 0) < what.generation) {
+    state.ended.set(local.datasetId, what.generation);
+    state.persistRun(null);
+  }
   // A next process that reads an older file would take the claim for one that it may use (F5).
   if (ends && state.runUnwritten.size > 0) {
     local.wakeAtMs = nowMs;

@@ -34,6 +34,8 @@ export type User = {
 export type RunFile = {
   readonly records: readonly RecordEntry[];
   readonly users: readonly (readonly [DatasetId, readonly string[]])[];
+  /** Generations that were given back: never used again, whatever a record says. */
+  readonly ended: readonly (readonly [DatasetId, number])[];
 };
 
 export type ContainerSeen = {

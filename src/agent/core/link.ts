@@ -127,7 +127,8 @@ function welcome(state: AgentState, message: Of<"welcome">, nowMs: number): void
 }
 
 function seenUpTo(state: AgentState, revision: number): void {
-  if (state.link === null) return;
+  // What a doubted store says must not replace the proof that it went back.
+  if (state.link === null || state.link.mode.kind === "read_only") return;
   state.seen = { ...state.link.at, revision };
   state.persistCluster({ kind: "ack", revision });
 }

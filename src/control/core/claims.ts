@@ -57,12 +57,11 @@ export function wantedBy(state: CoreState, record: DatasetRecord, nowMs: number)
  */
 export function pump(state: CoreState, datasetId: DatasetId, nowMs: number): void {
   const before = state.records.get(datasetId);
-  if (before === undefined) return;
-  if (state.mode.kind === "normal") {
-    advanceDeletion(state, before);
-    advanceOp(state, datasetId, nowMs);
-    grant(state, datasetId, nowMs);
-  }
+  // What a doubted store remembers is told to nobody: an agent would act on claims long ended.
+  if (before === undefined || state.mode.kind !== "normal") return;
+  advanceDeletion(state, before);
+  advanceOp(state, datasetId, nowMs);
+  grant(state, datasetId, nowMs);
   const record = state.records.get(datasetId);
   if (record !== undefined) pushRecord(state, record, wantedBy(state, record, nowMs));
 }

@@ -28,7 +28,7 @@ export class ControlCore {
 
   constructor(options: CoreOptions) {
     this.state = new CoreState(options);
-    endWhenHeard(this.state);
+    endWhenHeard(this.state, options.nowMs);
   }
 
   drain(): Batch {

@@ -158,7 +158,7 @@ function admit(state: CoreState, connection: ConnectionId, message: Hello, nowMs
   state.currentOf.set(message.node, connection);
   const touched = new Set(state.dropWishesOf(message.node));
   for (const id of endEra(state, message, former, nowMs)) touched.add(id);
-  const recovered = collectHoldings(state, session, message);
+  const recovered = collectHoldings(state, session, message, nowMs);
   for (const id of supersedeUnclaimed(state, message)) touched.add(id);
   welcome(state, session, message, nowMs);
   for (const record of state.records.values()) {
@@ -256,6 +256,8 @@ function welcome(state: CoreState, session: Session, message: Hello, nowMs: numb
     session: session.number,
     bootId: session.era,
   });
+  // What a doubted store remembers is told to nobody: an agent would act on claims long ended.
+  if (state.mode.kind !== "normal") return;
   pushAllNames(state, session, message.namesDigest);
   pushAllRecords(state, session, (record) => wantedBy(state, record, nowMs), message.recordsDigest);
 }

@@ -250,7 +250,7 @@ export function declareDead(
   state.audit(nowMs, { kind: "node_declared_dead", nodeId, force, datasets: ended });
   state.log("warn", "node.declared_dead", { nodeId, force, datasets: ended.length });
   state.unheard.delete(nodeId);
-  endWhenHeard(state);
+  endWhenHeard(state, nowMs);
   for (const datasetId of state.records.keys()) pump(state, datasetId, nowMs);
   return ended;
 }

@@ -1,7 +1,9 @@
 import { newRecord } from "../../domain/new-record.ts";
 import { type DatasetRecord, nameOf } from "../../domain/record.ts";
 import type { Hello, Holding } from "../../protocol/agent-messages.ts";
+import { wantedBy } from "./claims.ts";
 import type { CoreState } from "./core-state.ts";
+import { pushAllNames, pushAllRecords } from "./push.ts";
 import type { Session } from "./state.ts";
 
 /** Tells every session of a change of mode. */
@@ -21,7 +23,12 @@ export function modeChanged(state: CoreState): void {
  * records that are lost. Grants begin when every registered node was heard (design 4.3).
  * True when this was the last one, and every dataset is to be looked at.
  */
-export function collectHoldings(state: CoreState, session: Session, message: Hello): boolean {
+export function collectHoldings(
+  state: CoreState,
+  session: Session,
+  message: Hello,
+  nowMs: number,
+): boolean {
   if (state.mode.kind !== "recovering") return false;
   for (const node of message.nodes) {
     // On an empty store the agents are the only registry of nodes.
@@ -36,7 +43,7 @@ export function collectHoldings(state: CoreState, session: Session, message: Hel
     state.apply(record.datasetId, { kind: "claim_forgotten", node: session.node });
   }
   state.unheard.delete(session.node);
-  return endWhenHeard(state);
+  return endWhenHeard(state, nowMs);
 }
 
 function collectOne(state: CoreState, session: Session, holding: Holding): void {
@@ -98,7 +105,7 @@ function freeName(state: CoreState, name: string | null): string | null {
 }
 
 /** Ends recovery once nobody is waited for; called again when a node is declared dead. */
-export function endWhenHeard(state: CoreState): boolean {
+export function endWhenHeard(state: CoreState, nowMs: number): boolean {
   if (state.mode.kind !== "recovering") return false;
   if (state.unheard.size > 0 || state.nodes.size === 0) {
     const names = [...state.unheard].sort().join(", ");
@@ -114,6 +121,11 @@ export function endWhenHeard(state: CoreState): boolean {
   state.writeRecovered();
   state.log("info", "store.recovered", { datasets: state.records.size });
   modeChanged(state);
+  // Nothing was told while the store was in doubt; whoever was heard early gets everything now.
+  for (const session of state.sessions.values()) {
+    pushAllNames(state, session, "");
+    pushAllRecords(state, session, (record) => wantedBy(state, record, nowMs), "");
+  }
   return true;
 }
 
