@@ -259,6 +259,10 @@ function welcome(state: CoreState, session: Session, message: Hello, nowMs: numb
   // What a doubted store remembers is told to nobody: an agent would act on claims long ended.
   if (state.mode.kind !== "normal") return;
   pushAllNames(state, session, message.namesDigest);
+  // It is live before those names are acknowledged, so it must have stored them too (design 7).
+  for (const pending of state.pendingCreates.values()) {
+    pending.waitingFor.add(session.connection);
+  }
   pushAllRecords(state, session, (record) => wantedBy(state, record, nowMs), message.recordsDigest);
 }
 

@@ -32,7 +32,11 @@ export class Witness {
     const name = record === undefined ? null : nameOf(record);
     if (name === null) return;
     const control = this.#world.control;
-    const live = hosts.filter(({ node }) => (control?.core.state.sessionOf(node) ?? null) !== null);
+    // A session that the agent was not welcomed to yet is none: that host is still cut off.
+    const live = hosts.filter(({ node, agent }) => {
+      const session = control?.core.state.sessionOf(node)?.number ?? null;
+      return session !== null && agent?.core.state.link?.session === session;
+    });
     this.#told.set(name, new Map(live.map(({ node }) => [node, context.nowMs])));
     context.tell({ kind: "configuration_acknowledged", what: "created", dataset, name });
   }
