@@ -20,7 +20,7 @@ function poster(round: string, primary: string): string {
   return `i=0; end=$(($(date +%s) + 2))
     while [ $(date +%s) -lt $end ]; do i=$((i + 1))
       code=$(printf '${body}' $i | ${post})
-      [ "$code" = 201 ] && echo ${round}-$i
+      [ "$code" = 201 ] && echo ${round}-$i | tee -a /tmp/acknowledged-${round}
     done; true`;
 }
 
@@ -49,7 +49,9 @@ test("what was acknowledged survives power loss of the control service's host", 
   for (let round = 0; round < Math.ceil(rounds / 5); round += 1) {
     const primary = await rest.node("h2");
     const posting = cluster.run("h2", poster(`p${round}`, primary));
-    await cluster.run("h2", `sleep 0.${3 + (round % 6)}`);
+    await cluster.eventually("a first acknowledgement", 20_000, async () => {
+      return (await cluster.exec("h2", ["test", "-s", `/tmp/acknowledged-p${round}`])).status === 0;
+    });
     await cluster.bed.crash("h1");
     acknowledged.push(...(await posting).split("\n").filter((name) => name !== ""));
     await cluster.bed.boot("h1");
