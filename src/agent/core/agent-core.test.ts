@@ -89,3 +89,14 @@ test("each step has an id that every line of it bears", () => {
   });
   expect(ids).toEqual(["instance-1", "instance-1"]);
 });
+
+test("a generation that was given back is never used again, whatever a record says", () => {
+  const { step, see, effects } = agentWith("releasing", []);
+  const first = see({ kind: "absent" });
+  for (const token of [...tokens(effects), ...tokens(first)]) step({ kind: "persisted", token });
+
+  const entries = [{ record: claimed("taken"), wantedBy: null }];
+  const message = { kind: "records", revision: 2, all: true, entries, removed: [] } as const;
+  step({ kind: "received", message });
+  expect(executed(see({ kind: "mounted" }))).toEqual([]);
+});
