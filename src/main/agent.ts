@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { dirname } from "node:path";
 import { Channel } from "../agent/channel.ts";
@@ -22,6 +22,7 @@ import { FlockerError } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { version } from "../lib/version.ts";
 import { watchEngine } from "./engine-watch.ts";
+import { writePidFile } from "./pid-file.ts";
 
 export type AgentPaths = {
   readonly config: string;
@@ -73,11 +74,10 @@ export async function runAgent(
   await using scope = new AsyncDisposableStack();
   const machine = await readMachine(paths, log, scope);
   const { node, bootId } = machine.agent;
-  for (const notice of machine.config.notices) log.warn("configuration.noticed", { notice });
   log.info("agent.started", { nodeId: node, bootId, pools: [...machine.backends.keys()] });
   const failed = Promise.withResolvers<number>();
   await wire(paths, machine, { log, scope, fail: (status) => failed.resolve(status) });
-  await writePid(`${paths.runDir}/agent.pid`, scope);
+  scope.use(await writePidFile(`${paths.runDir}/agent.pid`, log));
   const status = await Promise.race([stopped.then(() => 0), failed.promise]);
   log.info("agent.stopped", { nodeId: node, status });
   return status;
@@ -250,9 +250,4 @@ async function onlyAgent(runDir: string): Promise<AsyncDisposable> {
         server.close(() => resolve());
       }),
   };
-}
-
-async function writePid(path: string, scope: AsyncDisposableStack): Promise<void> {
-  await writeFile(path, `${process.pid}\n`);
-  scope.defer(() => rm(path, { force: true }));
 }

@@ -1,13 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, rm, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
 import { exitStatus } from "../cli/run-program.ts";
 import { readMachineId } from "../control/data-directory.ts";
 import type { Endpoint } from "../control/listen.ts";
 import { startControlService } from "../control/service.ts";
-import { hasCode, messageOf } from "../lib/errors.ts";
-import type { LogLevel, Logger } from "../lib/log.ts";
+import { hasCode } from "../lib/errors.ts";
+import type { LogLevel } from "../lib/log.ts";
 import type { FlockerContext } from "./flocker-context.ts";
+import { writePidFile } from "./pid-file.ts";
 
 export type ControlSettings = {
   readonly dataPath: string;
@@ -43,15 +42,4 @@ export async function runControl(
 function steadyClock(): () => number {
   const originMs = Date.now() - performance.now();
   return () => originMs + performance.now();
-}
-
-/** For scripts; a service that could not write it serves all the same. */
-async function writePidFile(path: string, log: Logger): Promise<AsyncDisposable> {
-  try {
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, `${process.pid}\n`);
-  } catch (error) {
-    log.warn("pid_file.missed", { path, message: messageOf(error) });
-  }
-  return { [Symbol.asyncDispose]: async () => rm(path, { force: true }) };
 }

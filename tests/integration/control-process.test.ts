@@ -81,10 +81,17 @@ class ControlProcess implements AsyncDisposable {
     const hasEnded = this.child.exitCode !== null || this.child.signalCode !== null;
     // A traced program is the child of its tracer.
     if (hasEnded) await this.ended;
-    else if (existsSync(this.pidFile)) process.kill(Number(readFileSync(this.pidFile, "utf8")));
+    else if (existsSync(this.pidFile)) process.kill(positive(readFileSync(this.pidFile, "utf8")));
     else this.child.kill("SIGKILL");
     await this.ended;
   }
+}
+
+/** Zero would be this test's own process group, and the runner in it. */
+function positive(pid: string): number {
+  const number = Number(pid);
+  expect(number).toBeGreaterThan(1);
+  return number;
 }
 
 const ports = ["--port", "tcp:0:interface=127.0.0.1", "--agent-port", "tcp:0:interface=127.0.0.1"];
