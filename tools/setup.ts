@@ -22,6 +22,7 @@ const packageOf: Readonly<Record<string, string>> = {
   setpriv: "util-linux",
   flock: "util-linux",
   perl: "perl-base",
+  strace: "strace",
   "mkfs.xfs": "xfsprogs",
   xfs_io: "xfsprogs",
   "mkfs.ext4": "e2fsprogs",
