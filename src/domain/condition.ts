@@ -21,6 +21,7 @@ export const conditionCodes = {
   UNKNOWN_OBSERVATION: "pending",
   BACKEND_REJECTED: "error",
   POOL_MISSING: "error",
+  POOL_FULL: "error",
   VOLUME_MISSING: "error",
   VOLUME_NOT_BLANK: "error",
   VOLUME_LOST_CONTENT: "error",
@@ -61,6 +62,8 @@ const byError: Readonly<Partial<Record<ErrorCode, ConditionCode>>> = {
   VOLUME_NOT_FOUND: "VOLUME_MISSING",
   VOLUME_EXISTS: "DUPLICATE_VOLUME",
   BUSY_CHILD: "BUSY_CHILD",
+  POOL_MISSING: "POOL_MISSING",
+  POOL_FULL: "POOL_FULL",
 };
 
 /** The condition that a failed driver or host call shows as. */
