@@ -4,23 +4,26 @@ import { parseClusterId } from "../../domain/ids.ts";
 import type { Claim, DatasetRecord } from "../../domain/record.ts";
 import type { ObservedAttachable } from "../../planner/observed.ts";
 import { AgentCore } from "./agent-core.ts";
-import type { AgentEffect, AgentEvent } from "./effects.ts";
+import type { AgentEffect, AgentEvent, RunFile } from "./effects.ts";
 
 const { datasetId } = fresh;
 const [era = missing()] = boots;
 
+const at = { storeId: "store", term: 1, instance: "control", revision: 1 };
+const welcome = { kind: "welcome", session: 1, at, mode: { kind: "normal" } } as const;
+
 function claimed(phase: Claim["phase"]): DatasetRecord {
   const claim: Claim = { node: fresh.primary, era: era, generation: 1, phase, before: null };
-  return { ...fresh, generation: 1, claim };
+  return { ...fresh, generation: 1, claim, volume: { kind: "creating", op: fresh.lineage } };
 }
 
 function missing(): never {
   throw new Error("no sample");
 }
 
-/** An agent of this boot with a session, `users` from its predecessor, and this record. */
-function agentWith(phase: Claim["phase"], users: readonly string[]) {
-  const core = new AgentCore({
+/** A next process in this boot, with what its predecessor left in the run file. */
+function nextProcess(run: RunFile): AgentCore {
+  return new AgentCore({
     node: fresh.primary,
     clusterId: parseClusterId("00000000-0000-4000-8000-000000000001"),
     fingerprint: "machine",
@@ -32,16 +35,23 @@ function agentWith(phase: Claim["phase"], users: readonly string[]) {
     pools: [],
     unknownNames: "deny",
     cluster: null,
-    run: { records: [], users: users.length === 0 ? [] : [[datasetId, users]], ended: [] },
+    run,
     mounted: [datasetId],
     nowMs: 0,
+  });
+}
+
+/** An agent of this boot with a session, `users` from its predecessor, and this record. */
+function agentWith(phase: Claim["phase"], users: readonly string[]) {
+  const core = nextProcess({
+    records: [],
+    users: users.length === 0 ? [] : [[datasetId, users]],
+    ended: [],
   });
   let nowMs = 0;
   const step = (event: AgentEvent): readonly AgentEffect[] => core.step(event, (nowMs += 1_000));
   const see = (observed: ObservedAttachable): readonly AgentEffect[] =>
     step({ kind: "observed", datasetId, observed });
-  const at = { storeId: "store", term: 1, instance: "control", revision: 1 };
-  const welcome = { kind: "welcome", session: 1, at, mode: { kind: "normal" } } as const;
   step({ kind: "connected" });
   step({ kind: "received", message: { ...welcome, condition: null, nodes: [] } });
   const entries = [{ record: claimed(phase), wantedBy: null }];
@@ -99,4 +109,26 @@ test("a generation that was given back is never used again, whatever a record sa
   const message = { kind: "records", revision: 2, all: true, entries, removed: [] } as const;
   step({ kind: "received", message });
   expect(executed(see({ kind: "mounted" }))).toEqual([]);
+});
+
+test("a grant that the process before may have declined is unused until a session confirms it", () => {
+  const record = claimed("granted");
+  const before = { primary: fresh.primary, orderedAtMs: 0 };
+  const wished = record.claim === null ? record : { ...record, claim: { ...record.claim, before } };
+  const core = nextProcess({
+    records: [{ record: wished, wantedBy: null }],
+    users: [],
+    ended: [],
+  });
+  let nowMs = 0;
+  const step = (event: AgentEvent): readonly AgentEffect[] => core.step(event, (nowMs += 5_000));
+  const absent = { kind: "observed", datasetId, observed: { kind: "absent" } } as const;
+  step({ kind: "tick" });
+  expect(executed(step(absent))).toEqual([]);
+
+  step({ kind: "connected" });
+  step({ kind: "received", message: { ...welcome, condition: null, nodes: [] } });
+  const message = { kind: "records", revision: 1, all: false, entries: [], removed: [] } as const;
+  step({ kind: "received", message });
+  expect(executed(step(absent))).toEqual(["create_volume"]);
 });

@@ -2,6 +2,7 @@ import type { Condition } from "../../domain/condition.ts";
 import type { BootId, ClusterId, DatasetId, NodeId } from "../../domain/ids.ts";
 import type { Pool } from "../../domain/pool.ts";
 import type { decideAttachable } from "../../planner/decide.ts";
+import type { DatasetRecord } from "../../domain/record.ts";
 import { type Desired, desiredOf } from "../../planner/desired.ts";
 import type { ObservedAttachable } from "../../planner/observed.ts";
 import type { AgentMessage, Mode, RecordEntry, StorePoint } from "../../protocol/agent-messages.ts";
@@ -85,7 +86,10 @@ export type Local = {
   readonly users: Map<string, User>;
   waiting: readonly WaitingMount[];
   lastUnmountAtMs: number | null;
-  /** Generation that was asked to be released: later mounts queue until it is answered. */
+  /**
+   * Generation that was, or may have been, said back: later mounts queue and nothing new is done
+   * under it until a session tells what became of that.
+   */
   releaseAsked: number | null;
   takenSent: number | null;
   /** Highest generation that this node has, or may have, acted under: it cannot be declined. */
@@ -164,7 +168,9 @@ export class AgentState {
     }
     for (const entry of options.run?.records ?? []) {
       this.records.set(entry.record.datasetId, entry);
-      this.local(entry.record.datasetId).wakeAtMs = options.nowMs;
+      const local = this.local(entry.record.datasetId);
+      local.wakeAtMs = options.nowMs;
+      local.releaseAsked = this.#mayBeDeclined(entry.record);
     }
     for (const [id, generation] of options.run?.ended ?? []) this.ended.set(id, generation);
     for (const [id, users] of options.run?.users ?? []) {
@@ -174,6 +180,12 @@ export class AgentState {
       }
     }
     for (const id of options.mounted) this.local(id).wakeAtMs = options.nowMs;
+  }
+
+  /** A grant that the process before may have declined before it ended (F5). */
+  #mayBeDeclined({ claim }: DatasetRecord): number | null {
+    const own = claim?.node === this.options.node && claim.era === this.options.bootId;
+    return own && claim.phase === "granted" && claim.before !== null ? claim.generation : null;
   }
 
   emit(effect: AgentEffect): void {

@@ -71,7 +71,7 @@ function follow(
 ): void {
   switch (decision.kind) {
     case "act":
-      if (declined(local, want)) return undefined;
+      if (saidBack(local, want)) return undefined;
       return perform(state, local, decision.action, nowMs);
     case "report":
       return tell(state, local, decision.report, nowMs);
@@ -95,13 +95,9 @@ function follow(
   }
 }
 
-/** Said back before anything was done under it: nothing may be done under it any more. */
-function declined(local: Local, want: Desired): boolean {
-  return (
-    want.kind === "use" &&
-    local.releaseAsked === want.claim.generation &&
-    local.begun < want.claim.generation
-  );
+/** Nothing new is done under a claim that was, or may have been, said back. */
+function saidBack(local: Local, want: Desired): boolean {
+  return want.kind === "use" && local.releaseAsked === want.claim.generation;
 }
 
 function needsWatching(state: AgentState, local: Local, want: Desired): boolean {

@@ -181,7 +181,9 @@ function records(state: AgentState, message: Of<"records">, nowMs: number): void
 function forgetUnheard(state: AgentState): void {
   for (const local of state.datasets.values()) {
     const claim = state.records.get(local.datasetId)?.record.claim;
-    if (claim?.phase !== "releasing") local.releaseAsked = null;
+    if (claim?.phase === "releasing" || local.releaseAsked === null) continue;
+    local.releaseAsked = null;
+    kick(state, local.datasetId);
   }
 }
 
