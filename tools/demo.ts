@@ -64,9 +64,15 @@ function needed(args: readonly string[], count: number, what: string): readonly 
   return args;
 }
 
+/** `./demo down h2` must not remove every host: it was not what was meant. */
+function nothingAfter(verb: string, args: readonly string[]): void {
+  if (args.length > 0) throw new UsageError(`nothing can follow ${verb}, but ${args[0]} does`);
+}
+
 async function network(verb: "partition" | "heal", args: readonly string[]): Promise<void> {
   const oneWay = args[0] === "-1";
   const [a = "", b = ""] = needed(oneWay ? args.slice(1) : args, 2, "two hosts");
+  if (a === b) throw new UsageError("two different hosts needed");
   if (verb === "heal") await bed.heal(a, b);
   else await bed.partition(a, b, oneWay);
 }
@@ -91,12 +97,15 @@ async function dispatch(verb: string, args: readonly string[]): Promise<void> {
   switch (verb) {
     case "":
     case "--keep":
+      nothingAfter(verb, args);
       await prepare();
       return tellStory(bed, verb === "--keep");
     case "up":
+      nothingAfter("the number of hosts", args.slice(1));
       return bringUp(Number(args[0] ?? 2));
     case "down":
     case "interrupted":
+      nothingAfter(verb, args);
       await bed.down();
       process.exitCode = verb === "interrupted" ? 130 : 0;
       return;
@@ -104,6 +113,7 @@ async function dispatch(verb: string, args: readonly string[]): Promise<void> {
       if (args.length < 2) throw new UsageError("a host and a command needed");
       return execIn(host, args.slice(1));
     case "ls":
+      nothingAfter(verb, args);
       return list();
     case "stop":
     case "start": {

@@ -1,5 +1,6 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Cluster, useCluster } from "../harness/cluster.ts";
 
@@ -244,3 +245,16 @@ function initPid(host: string): number {
   if (init === null) throw new Error(`${host} is off`);
   return init.pid;
 }
+
+test.each([
+  ["down", "h2"],
+  ["ls", "h2"],
+  ["--keep", "h2"],
+  ["up", "2", "h2"],
+  ["partition", "h1", "h1"],
+])("./demo %s %s is refused: it is not what was meant", (...args) => {
+  const demo = join(import.meta.dirname, "../../tools/demo.ts");
+  const ran = spawnSync(process.execPath, [demo, ...args], { encoding: "utf8" });
+  expect(ran).toMatchObject({ status: 2, stdout: "" });
+  expect(ran.stderr).toMatch(/^flocker: (nothing can follow|two different hosts needed)/);
+});

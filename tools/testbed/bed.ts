@@ -8,6 +8,7 @@ import { engineReady, importImage } from "./engine.ts";
 import { ask, hostNamed, hostsOf, initOf, powerOn, runningInitOf } from "./host.ts";
 import type { HostRecord } from "./host-record.ts";
 import { readJson, writeJson } from "./linux/json-file.ts";
+import { isListening } from "./linux/listening.ts";
 import { lock } from "./linux/lock.ts";
 import {
   detachLoop,
@@ -27,7 +28,7 @@ import {
   processesMarked,
 } from "./linux/process-identity.ts";
 import { run } from "./run.ts";
-import { servicesFor } from "./services.ts";
+import { pluginSocket, servicesFor } from "./services.ts";
 import { killMarked, marker } from "./linux/spawn-marked.ts";
 import { heal, partition, startSwitch } from "./switch.ts";
 import { until } from "./linux/until.ts";
@@ -204,8 +205,18 @@ export class Bed {
         const status = await ask(this.paths, host, { verb: "status" });
         return status.kind === "done" && status.pids[service] !== null;
       });
-      if (service === "dockerd") await engineReady(this.paths, host);
+      await this.#serving(host, service);
     }
+  }
+
+  /** What is typed next finds the service: `start` does not end before others can reach it. */
+  async #serving(host: string, service: string): Promise<void> {
+    if (service === "dockerd") return engineReady(this.paths, host);
+    const door = service === "control" ? 4523 : pluginSocket;
+    const { pid } = runningInitOf(this.paths, host);
+    await until(`${service} on ${host} serves; its log is in /var/log/flocker`, 60_000, () =>
+      isListening(pid, door),
+    );
   }
 
   /** Removes the hosts and everything that they left, and proves it: what remains is thrown. */

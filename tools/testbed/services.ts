@@ -1,6 +1,9 @@
 import { engineCgroup } from "./linux/cgroups.ts";
 import type { ServiceDefinition } from "./service.ts";
 
+/** Where an engine finds the agent. */
+export const pluginSocket = "/run/docker/plugins/flocker/flocker.sock";
+
 /** What a host runs, in the order in which it is started. */
 export function servicesFor(
   host: string,
@@ -56,6 +59,6 @@ function engine(bedId: string, host: string, bare: boolean): ServiceDefinition {
   // An engine that starts before its plugin waits for it, up to 90 s, and then does without.
   return {
     ...definition,
-    after: { path: "/run/docker/plugins/flocker/flocker.sock", msMax: 5_000 },
+    after: { path: pluginSocket, msMax: 5_000 },
   };
 }
