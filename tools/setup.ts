@@ -25,6 +25,8 @@ const packageOf: Readonly<Record<string, string>> = {
   strace: "strace",
   "mkfs.xfs": "xfsprogs",
   xfs_io: "xfsprogs",
+  btrfs: "btrfs-progs",
+  "mkfs.btrfs": "btrfs-progs",
   "mkfs.ext4": "e2fsprogs",
   chattr: "e2fsprogs",
   dockerd: "docker.io",

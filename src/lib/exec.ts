@@ -39,25 +39,49 @@ export async function exec(
   options: ExecOptions,
 ): Promise<ExecResult> {
   options.signal?.throwIfAborted();
-  const [file, argv] =
-    options.lockFile === undefined
-      ? [command, args]
-      : ["flock", ["-n", "-F", "-E", String(lockBusyStatus), options.lockFile, command, ...args]];
-  const result = await collect(file, argv, options);
-  if (options.lockFile !== undefined && result.status === lockBusyStatus) {
-    throw new FlockerError("BUSY_CHILD", `another process still holds ${options.lockFile}`, {
-      details: { command, lockFile: options.lockFile },
+  const { lockFile } = options;
+  const result = await collect(...withLock(command, args, lockFile), options);
+  const { status } = result;
+  if (status === 0 || (options.okStatuses ?? []).includes(status)) return result;
+  throw failureOf({ command, args, lockFile }, result);
+}
+
+/** The command line that runs the program under the lock: flock(1) becomes the program itself. */
+export function withLock(
+  command: string,
+  args: readonly string[],
+  lockFile: string | undefined,
+): readonly [file: string, args: readonly string[]] {
+  if (lockFile === undefined) return [command, args];
+  return ["flock", ["-n", "-F", "-E", String(lockBusyStatus), lockFile, command, ...args]];
+}
+
+/** What a status that is not 0 means: `BUSY_CHILD` or `COMMAND_FAILED`. */
+export function failureOf(
+  of: {
+    readonly command: string;
+    readonly args: readonly string[];
+    readonly lockFile: string | undefined;
+  },
+  { status, stderr }: Pick<ExecResult, "status" | "stderr">,
+): FlockerError {
+  const { command, args, lockFile } = of;
+  if (lockFile !== undefined && status === lockBusyStatus) {
+    return new FlockerError("BUSY_CHILD", `another process still holds ${lockFile}`, {
+      details: { command, lockFile },
     });
   }
-  if (result.status !== 0 && !(options.okStatuses ?? []).includes(result.status)) {
-    const tail = result.stderr.trim().split("\n").slice(-5).join("\n");
-    throw new FlockerError(
-      "COMMAND_FAILED",
-      `${command} ended with status ${result.status}: ${tail}`,
-      { details: { command, args, status: result.status, stderr: tail } },
-    );
-  }
-  return result;
+  const tail = stderr.trim().split("\n").slice(-5).join("\n");
+  return new FlockerError("COMMAND_FAILED", `${command} ended with status ${status}: ${tail}`, {
+    details: { command, args, status, stderr: tail },
+  });
+}
+
+/** Why a program could not even be started. */
+export function startFailureOf(file: string, cause: Error): FlockerError {
+  return "code" in cause && cause.code === "ENOENT"
+    ? new FlockerError("TOOL_MISSING", `program not found: ${file}`, { cause })
+    : new FlockerError("COMMAND_FAILED", `${file} cannot be started`, { cause });
 }
 
 function collect(file: string, args: readonly string[], options: ExecOptions): Promise<ExecResult> {
@@ -99,13 +123,7 @@ function collect(file: string, args: readonly string[], options: ExecOptions): P
       settle();
     };
     child.on("error", (cause) => {
-      finish(() =>
-        reject(
-          "code" in cause && cause.code === "ENOENT"
-            ? new FlockerError("TOOL_MISSING", `program not found: ${file}`, { cause })
-            : new FlockerError("COMMAND_FAILED", `${file} cannot be started`, { cause }),
-        ),
-      );
+      finish(() => reject(startFailureOf(file, cause)));
     });
     child.on("close", (code, signal) => {
       finish(() => {
