@@ -92,6 +92,7 @@ function parseOne(name: string, arg: Args[string], raw: unknown): unknown {
     return arg.parse(raw);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
+    if (error instanceof EmptyError) throw new UsageError(`${flagOf(name, arg)} is empty`);
     throw new UsageError(error.message, { cause: error });
   }
 }
@@ -109,10 +110,12 @@ function dashed(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
+/** Whoever knows the name of the argument says it. */
+class EmptyError extends UsageError {}
+
 /** For arguments that are any text but the empty one. */
 export function nonEmpty(text: string): string {
-  if (text === "")
-    throw new UsageError("an empty value says nothing; leave the option out instead");
+  if (text === "") throw new EmptyError("a value is empty");
   return text;
 }
 

@@ -56,6 +56,12 @@ describe("certificates are looked for", () => {
     expect(files.authority).toBe(join(dirname(files.certificate), "cluster.crt"));
   });
 
+  test("a cluster.yml that is named must be there", async () => {
+    await expect(find({ clusterYml: "/none.yml" })).rejects.toThrow(
+      /^\/none\.yml cannot be read: No such file or directory$/,
+    );
+  });
+
   test("and if they are nowhere, the message says where they were looked for", async () => {
     await expect(find({ user: "nobody" }, {}, "here")).rejects.toThrow(
       `nobody.crt and its .key are neither in ${place("here")} nor in ${place("etc")}`,

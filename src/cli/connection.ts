@@ -1,7 +1,8 @@
 import { access, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { systemMessage } from "../ca/credential-files.ts";
 import type { TlsFiles } from "../ca/tls.ts";
-import { FlockerError, messageOf } from "../lib/errors.ts";
+import { FlockerError } from "../lib/errors.ts";
 import { type Parsed, UsageError, nonEmpty } from "./command.ts";
 
 /** The options that say where the certificates and the control service are. */
@@ -144,14 +145,11 @@ async function readYaml(path: string): Promise<unknown> {
     const { parseYaml } = await import("./parse-yaml.ts");
     return parseYaml(text);
   } catch (cause) {
-    throw new FlockerError("CONFIGURATION_INVALID", `${path} cannot be read: ${firstLine(cause)}`, {
+    const why = systemMessage(cause).split("\n")[0] ?? "";
+    throw new FlockerError("CONFIGURATION_INVALID", `${path} cannot be read: ${why}`, {
       cause,
     });
   }
-}
-
-function firstLine(error: unknown): string {
-  return messageOf(error).split("\n")[0] ?? "";
 }
 
 function field(value: unknown, name: string): unknown {

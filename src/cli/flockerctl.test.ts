@@ -236,6 +236,13 @@ describe("a person's word about a node", () => {
     },
   );
 
+  test("remove says what the node has, and that its claims end", async () => {
+    const said = await run("node remove 1ac --yes");
+    expect(said.err).toContain("holds 1 dataset");
+    expect(said.err).toContain(`${shop} shop (not in use, claim 3): what was not synced is lost`);
+    expect((await run("node remove 5f3 --yes")).err).toContain("holds no dataset");
+  });
+
   test("--force is passed on", async () => {
     await run("node declare-dead 1ac --yes --force");
     expect(service.asked.at(-1)?.body).toEqual({ force: true });
@@ -274,6 +281,11 @@ describe("errors", () => {
     ["ls --nonsense", "unknown option '--nonsense'"],
     ["node", "Please specify a command."],
     ["show", "missing required argument 'dataset'"],
+    ["show ", "<dataset> is empty"],
+    ["destroy --dataset ", "--dataset is empty"],
+    ["help nonsense", "unknown command 'nonsense'"],
+    ["node help nonsense", "unknown command 'nonsense'"],
+    ["--cluster-yml  ls", "--cluster-yml is empty"],
   ])("%s is wrong usage: exit status 2 and a hint", async (line, message) => {
     const { status, out, err } = await run(line);
     expect({ status, out }).toEqual({ status: 2, out: "" });

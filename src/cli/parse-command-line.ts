@@ -40,7 +40,10 @@ export async function parseCommandLine<Context>(
   if (program.withoutCommand === "help" && argv.length === 0) {
     return await parseCommandLine(program, ["--help"]);
   }
-  return { kind: "usage", message: "Please specify a command." };
+  const helpFor = argv.includes("help") ? argv[argv.indexOf("help") + 1] : undefined;
+  const isUnknown = helpFor !== undefined && !helpFor.startsWith("-");
+  const message = isUnknown ? `error: unknown command '${helpFor}'` : "Please specify a command.";
+  return { kind: "usage", message };
 }
 
 function makeParser<Context>(program: Program<Context>, print: (text: string) => void): Parser {

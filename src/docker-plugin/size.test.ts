@@ -40,6 +40,14 @@ describe("parseSize", () => {
     );
   });
 
+  it("says how much is the most, however much was asked for", () => {
+    for (const text of ["9223372036854775808", "9".repeat(40), "9007199254740992", "8192t"]) {
+      expect(() => parseSize(text)).toThrow(
+        /is not a size: a size is at most 9007199254740991 bytes/,
+      );
+    }
+  });
+
   it("takes plain digits as bytes, exactly", () => {
     assertProperty(
       property(integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), (n) => {

@@ -1,6 +1,6 @@
 import { FlockerError } from "../lib/errors.ts";
 
-const grammar = /^(?<digits>\d{1,16})(?:(?<unit>[kmgt])(?:i?b)?)?$/i;
+const grammar = /^(?<digits>\d{1,64})(?:(?<unit>[kmgt])(?:i?b)?)?$/i;
 
 /** All units are binary, `GB` too, as they were in Flocker 1.15. */
 const factors: Readonly<Record<string, number>> = {

@@ -1,6 +1,6 @@
-import type { DatasetView } from "../../protocol/api.ts";
 import { type CliContext, command, nonEmpty } from "../command.ts";
 import { selectNode } from "../select.ts";
+import { counted, heldLines } from "./held-datasets.ts";
 
 export const nodeDeclareDead = command({
   name: "node declare-dead",
@@ -26,11 +26,9 @@ export const nodeDeclareDead = command({
       client.listNodes(),
       client.listAllDatasets(),
     ]);
-    const { uuid, host } = selectNode(nodes, prefix);
-    const held = datasets.filter(({ claim, node }) => claim?.node === uuid || node === uuid);
-    output.talk(`Node ${uuid} (${host}) holds ${counted(held.length, "dataset")}.`);
-    for (const dataset of held) output.talk(loss(dataset));
-    output.talk("If it still runs and writes, these volumes may be destroyed as a whole.");
+    const found = selectNode(nodes, prefix);
+    const { uuid, host } = found;
+    for (const line of heldLines(found, datasets)) output.talk(line);
     await confirm(`Type ${host} to declare it dead: `, host, yes);
     const answer = await client.declareDead(uuid, force ? { force } : {});
     output.answer(
@@ -39,13 +37,3 @@ export const nodeDeclareDead = command({
     );
   },
 });
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
-}
-
-function loss({ dataset_id: id, name, users, claim }: DatasetView): string {
-  const generation = claim === null ? "" : `, claim ${claim.generation}`;
-  const used = users.length === 0 ? "not in use" : `used by ${users.length}`;
-  return `  ${id} ${name ?? "(no name)"} (${used}${generation}): what was not synced is lost`;
-}

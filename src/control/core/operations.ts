@@ -241,8 +241,8 @@ export function declareDead(
   if (state.sessionOf(nodeId) !== null && !force) {
     throw new FlockerError(
       "NODE_ALIVE",
-      `Node ${nodeId} (${entry.host}) still answers. Turn it off first; or force it, which makes ` +
-        "it cut its volumes off without flushing.",
+      `Node ${nodeId} (${entry.host}) still answers. Turn it off first; or declare it dead by ` +
+        "force, which makes it cut its volumes off without flushing.",
     );
   }
   const ended = overrideAll(state, nodeId, nowMs);
