@@ -114,7 +114,7 @@ function furnish(root: string, { host, seed, checkout, directory }: InitOrders):
   const lines = ["127.0.0.1 localhost", ...control, ...hosts];
   replace(join(root, "etc/hosts"), `${lines.join("\n")}\n`);
   if (!host.bare) {
-    for (const program of ["flocker", "flockerctl", "flocker-ca"]) {
+    for (const program of ["flocker", "flockerctl", "flocker-volumes", "flocker-ca"]) {
       const link = join(root, "usr/local/bin", program);
       mkdirSync(join(root, "usr/local/bin"), { recursive: true });
       rmSync(link, { force: true });
