@@ -7,6 +7,7 @@ import type { DatasetId, NodeId } from "../domain/ids.ts";
 import { writeDurably } from "../lib/durable-file.ts";
 import { FlockerError, messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
+import { peerAddressSchema } from "../protocol/agent-schema.ts";
 import { recordSchema } from "../protocol/record-schema.ts";
 import { count, orNull, text, uuid } from "../protocol/schema-parts.ts";
 import type { ClusterFile, RunFile } from "./core/effects.ts";
@@ -26,7 +27,13 @@ const clusterSchema = Compile(
 
 const runSchema = Compile(
   Type.Object({
-    records: Type.Array(Type.Object({ record: recordSchema, wantedBy: orNull(nodeId) })),
+    records: Type.Array(
+      Type.Object({
+        record: recordSchema,
+        wantedBy: orNull(nodeId),
+        peer: orNull(peerAddressSchema),
+      }),
+    ),
     users: Type.Array(Type.Tuple([datasetId, Type.Array(text)])),
     ended: Type.Array(Type.Tuple([datasetId, count])),
   }),

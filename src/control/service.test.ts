@@ -145,7 +145,9 @@ describe("a control service that runs", () => {
     const nothing = { condition: null, users: [], holders: [] };
     agent.send({
       kind: "observed",
-      observations: [{ ...observation, shown: true, ...nothing }],
+      observations: [
+        { ...observation, shown: true, usedBytes: null, progress: null, copies: [], ...nothing },
+      ],
     });
     await expect
       .poll(async () => await viewOf(service, datasetId), { timeout: 5_000 })

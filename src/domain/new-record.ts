@@ -9,7 +9,8 @@ export type NewDataset = {
   readonly notice: string | null;
   readonly pool: string;
   readonly poolKind: "attachable" | "local";
-  readonly fileSystem: FileSystem;
+  readonly fileSystem: FileSystem | null;
+  readonly from?: DatasetRecord["from"];
   readonly reclaim: Reclaim;
   readonly primary: NodeId;
   readonly atMs: number;
@@ -19,6 +20,7 @@ export type NewDataset = {
 /** The record of a dataset that was just asked for: no generation, no volume, no claim. */
 export function newRecord({ atMs, ...given }: NewDataset): DatasetRecord {
   return {
+    from: null,
     ...given,
     revision: 0,
     orderedAtMs: atMs,

@@ -33,7 +33,12 @@ export type RecordEvent =
   /** Storage or power confirmed that `node` cannot write any more. */
   | { readonly kind: "fenced"; readonly node: NodeId }
   /** A person's word: the claim ends and the loss is accepted (audited by the caller). */
-  | { readonly kind: "overridden"; readonly node: NodeId; readonly op: OpId }
+  | {
+      readonly kind: "overridden";
+      readonly node: NodeId;
+      readonly op: OpId;
+      readonly atMs: number;
+    }
   /** A hello shows it mounted on a node that has no claim: that node must cut it. */
   | { readonly kind: "found_mounted"; readonly node: NodeId; readonly era: BootId }
   /** The node reports that nothing of a former era or claim is left on it. */
@@ -59,6 +64,40 @@ export type RecordEvent =
   | { readonly kind: "deletion_asked"; readonly atMs: number; readonly reclaim: Reclaim }
   /** Nobody holds it any more: trash, retain, or open the destroy op. */
   | { readonly kind: "deletion_advanced"; readonly op: OpId }
+  /** A local dataset is to go to `target`; its holder goes on using it meanwhile. */
+  | {
+      readonly kind: "move_opened";
+      readonly move: OpId;
+      readonly target: NodeId;
+      readonly atMs: number;
+    }
+  /** The target has the bulk. */
+  | { readonly kind: "move_copied"; readonly by: Speaker; readonly move: OpId }
+  /** The source sealed, with proof: this is also the end of its claim. */
+  | {
+      readonly kind: "move_sealed";
+      readonly by: Speaker;
+      readonly move: OpId;
+      /** Of what was sealed. */
+      readonly generation: number;
+    }
+  /** The target has everything, synced and compared: its copy is the live one from here. */
+  | {
+      readonly kind: "move_committed";
+      readonly by: Speaker;
+      readonly move: OpId;
+      readonly atMs: number;
+    }
+  | { readonly kind: "move_aborted"; readonly move: OpId }
+  /** The node of the live copy says that it is durable there. */
+  | { readonly kind: "copy_settled"; readonly by: Speaker }
+  /** A fallback was kept long enough. */
+  | { readonly kind: "copy_expired"; readonly node: NodeId }
+  | { readonly kind: "copy_discarded"; readonly by: Speaker }
+  /** Out of the trash, under a name that is free. */
+  | { readonly kind: "restored"; readonly metadata: Readonly<Record<string, string>> }
+  /** What is in the trash, or was kept, is to be destroyed. */
+  | { readonly kind: "purge_asked" }
   /** `flocker control recover`: an agent holds more than the store remembers. */
   | { readonly kind: "generation_raised"; readonly generation: number }
   | {
@@ -88,5 +127,11 @@ export type Refusal = {
     | "already"
     | "volume_gone"
     | "not_deleting"
-    | "volume_unknown";
+    | "volume_unknown"
+    | "not_local"
+    | "no_copy"
+    | "copy_elsewhere"
+    | "move_unknown"
+    | "wrong_phase"
+    | "not_in_trash";
 };

@@ -57,6 +57,20 @@ const kinds = [
   "op_closed",
   "deletion_asked",
   "deletion_advanced",
+  "restored",
+  "purge_asked",
+] as const satisfies readonly Kind[];
+
+/** What happens to datasets of local pools alone. */
+const localKinds = [
+  "move_opened",
+  "move_copied",
+  "move_sealed",
+  "move_committed",
+  "move_aborted",
+  "copy_settled",
+  "copy_expired",
+  "copy_discarded",
 ] as const satisfies readonly Kind[];
 
 /** What only `flocker control recover` says: a store that was lost or set back learns history. */
@@ -94,6 +108,15 @@ export const choicesWithRecovery: Arbitrary<readonly Choice[]> = choicesOf([
   ...recoveryKinds,
 ]);
 
+const localChoices: Arbitrary<readonly Choice[]> = choicesOf([
+  ...kinds,
+  ...recoveryKinds,
+  // Moves have many steps: without this they would seldom come to their end.
+  ...localKinds,
+  ...localKinds,
+  ...localKinds,
+]);
+
 /** The event that a choice is for a record. */
 export function eventOf(record: DatasetRecord, choice: Choice): RecordEvent {
   const { kind, number, fitting } = choice;
@@ -105,13 +128,10 @@ export function eventOf(record: DatasetRecord, choice: Choice): RecordEvent {
   switch (kind) {
     case "ordered":
       return { kind, node: by.node, atMs: number };
-    case "granted":
-      return {
-        kind,
-        to: by,
-        wishAtMs: number % 2 === 0 ? null : number,
-        createOp: at(ops, number),
-      };
+    case "granted": {
+      const wishAtMs = number % 2 === 0 ? null : number;
+      return { kind, to: by, wishAtMs, createOp: at(ops, number) };
+    }
     case "taken":
     case "release_begun":
     case "released":
@@ -125,7 +145,7 @@ export function eventOf(record: DatasetRecord, choice: Choice): RecordEvent {
     case "claim_forgotten":
       return { kind, node: by.node };
     case "overridden":
-      return { kind, node: by.node, op: at(ops, number) };
+      return { kind, node: by.node, op: at(ops, number), atMs: number };
     case "residue_cleared":
     case "cut_reported":
       return { kind, by };
@@ -144,13 +164,66 @@ export function eventOf(record: DatasetRecord, choice: Choice): RecordEvent {
       return { kind, atMs: number, reclaim: at(["trash", "delete", "retain"] as const, number) };
     case "deletion_advanced":
       return { kind, op: at(ops, number) };
+    case "restored":
+      return { kind, metadata: record.metadata };
+    case "purge_asked":
+      return { kind };
+    case "move_opened":
+    case "move_copied":
+    case "move_sealed":
+    case "move_committed":
+    case "move_aborted":
+    case "copy_settled":
+    case "copy_discarded":
+    case "copy_expired":
+      return localEventOf(record, choice, kind);
     case "generation_raised":
       return { kind, generation: record.generation + (number % 4) };
-    case "claim_recovered":
+    case "claim_recovered": {
+      const { node, era } = by;
+      return { kind, holder: { node, era, generation: record.generation + (number % 3) } };
+    }
+    default:
+      throw new Error(`no such kind: ${String(kind satisfies never)}`);
+  }
+}
+
+function localEventOf(
+  record: DatasetRecord,
+  choice: Choice,
+  kind: (typeof localKinds)[number],
+): RecordEvent {
+  const { claim, generation, move: open } = record;
+  const { fitting, number } = choice;
+  const end = kind === "move_sealed" ? open?.source : open?.target;
+  const anybody = { node: at(nodes, choice.node), era: at(boots, choice.boot), session: 1 };
+  const era = claim?.node === end ? claim?.era : undefined;
+  const by =
+    fitting && end !== undefined ? { ...anybody, node: end, era: era ?? anybody.era } : anybody;
+  const move = fitting && open !== null ? open.id : at(ops, number);
+  switch (kind) {
+    case "move_opened":
+      return { kind, move: at(ops, number), target: anybody.node, atMs: number };
+    case "move_aborted":
+      return { kind, move };
+    case "move_copied":
+      return { kind, by, move };
+    case "move_committed":
+      return { kind, by, move, atMs: number };
+    case "move_sealed":
+      return { kind, by, move, generation: fitting ? generation : generation - (number % 2) };
+    case "copy_expired":
+      return { kind, node: anybody.node };
+    case "copy_settled":
+    case "copy_discarded": {
+      const fits = record.copies.find(({ role, discarding }) =>
+        kind === "copy_settled" ? role === "live" : discarding,
+      );
       return {
         kind,
-        holder: { node: by.node, era: by.era, generation: record.generation + (number % 3) },
+        by: fitting && fits !== undefined ? { ...anybody, node: fits.node } : anybody,
       };
+    }
     default:
       throw new Error(`no such kind: ${String(kind satisfies never)}`);
   }
@@ -192,4 +265,27 @@ export function history(some: readonly Choice[], start: DatasetRecord = fresh): 
 /** A record that random events lead to. */
 export const records: Arbitrary<DatasetRecord> = choices.map(
   (some) => history(some).at(-1)?.after ?? fresh,
+);
+
+/** The same dataset in a local pool, with a live copy on the first node. */
+export const freshLocal: DatasetRecord = {
+  ...fresh,
+  poolKind: "local",
+  fileSystem: null,
+  volume: { kind: "exists", ref: at(refs, 0), sizeBytes: 1 << 30 },
+  formatted: "yes",
+  copies: [
+    {
+      node: at(nodes, 0),
+      role: "live",
+      generation: 0,
+      sinceMs: 1,
+      settled: true,
+      discarding: false,
+    },
+  ],
+};
+
+export const localHistories: Arbitrary<readonly Change[]> = localChoices.map((some) =>
+  history(some, freshLocal),
 );

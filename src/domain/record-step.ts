@@ -1,6 +1,8 @@
 import { assert, unreachable } from "../lib/assert.ts";
-import type { BootId, NodeId, OpId } from "./ids.ts";
-import type { Claim, DatasetRecord, Op } from "./record.ts";
+import type { BootId, NodeId } from "./ids.ts";
+import { deletionStep, destroyed } from "./record-deletion.ts";
+import { copy, copyStep, heldAt, moveStep, withoutNode } from "./record-move.ts";
+import { type Claim, type DatasetRecord, liveCopy, type Op } from "./record.ts";
 import type { RecordEvent, Refusal } from "./record-event.ts";
 
 type Of<Kind extends RecordEvent["kind"]> = Extract<RecordEvent, { readonly kind: Kind }>;
@@ -55,12 +57,21 @@ function dispatch(record: DatasetRecord, event: RecordEvent): DatasetRecord | Re
     case "op_vanished":
     case "op_closed":
       return opEvent(record, event);
+    case "move_opened":
+    case "move_copied":
+    case "move_sealed":
+    case "move_committed":
+    case "move_aborted":
+      return moveStep(record, event);
+    case "copy_settled":
+    case "copy_expired":
+    case "copy_discarded":
+      return copyStep(record, event);
     case "deletion_asked":
-      return record.deletion === null
-        ? { ...record, deletion: { atMs: event.atMs, reclaim: event.reclaim, phase: "deleting" } }
-        : refuse("already");
+    case "restored":
+    case "purge_asked":
     case "deletion_advanced":
-      return deletionAdvanced(record, event.op);
+      return deletionStep(record, event);
     case "generation_raised":
       return event.generation > record.generation
         ? { ...record, generation: event.generation }
@@ -69,7 +80,7 @@ function dispatch(record: DatasetRecord, event: RecordEvent): DatasetRecord | Re
       return claimRecovered(record, event);
     case "claim_forgotten":
       return record.claim?.node === event.node
-        ? { ...withResidue(record, event.node), claim: null }
+        ? { ...forgotten(record, event.node), claim: null }
         : refuse("no_claim");
     default:
       return unreachable(event);
@@ -101,7 +112,15 @@ export function grantRefusal(record: DatasetRecord, node: NodeId): Refusal["reas
   if (record.volume.kind === "gone") return "volume_gone";
   if (record.superseded.includes(node)) return "superseded";
   if (record.residue !== null && record.residue !== node) return "residue";
-  return null;
+  return record.poolKind === "local" ? placeRefusal(record, node) : null;
+}
+
+/** A local dataset is used where its live copy is; a first one is made anywhere. */
+function placeRefusal(record: DatasetRecord, node: NodeId): Refusal["reason"] | null {
+  const live = liveCopy(record);
+  if (live !== null) return live.node === node ? null : "copy_elsewhere";
+  if (record.volume.kind === "exists") return "no_copy";
+  return record.from === null || record.from.node === node ? null : "copy_elsewhere";
 }
 
 function granted(record: DatasetRecord, event: Of<"granted">): DatasetRecord | Refusal {
@@ -171,12 +190,14 @@ function holds(
 }
 
 function rebooted(record: DatasetRecord, event: Of<"rebooted">): DatasetRecord | Refusal {
-  const { claim, superseded } = record;
+  const { claim, superseded, poolKind } = record;
   const ended = claim !== null && claim.node === event.node && claim.era !== event.era;
   if (!ended && !superseded.includes(event.node)) return refuse("already");
   // Nothing of the old boot can write any more, so a superseded node is clean again.
   const clean = { ...record, superseded: without(superseded, event.node) };
-  return ended ? { ...withResidue(clean, event.node), claim: null } : clean;
+  if (!ended) return clean;
+  // Nothing of a local volume stands anywhere but on the node itself.
+  return { ...(poolKind === "local" ? clean : withResidue(clean, event.node)), claim: null };
 }
 
 function takenAway(
@@ -184,13 +205,14 @@ function takenAway(
   event: Of<"fenced" | "overridden">,
 ): DatasetRecord | Refusal {
   const held = record.claim?.node === event.node;
+  if (record.poolKind === "local") return localTakenAway(record, event);
   if (!held && record.residue !== event.node) return refuse("no_claim");
   if (record.op !== null) return refuse("op_open");
   const mayBeAttached = record.volume.kind === "exists" || record.volume.kind === "creating";
   // What somebody else holds by now is attached to that one.
   const free = held || record.claim === null;
   const op: Op | null =
-    event.kind === "overridden" && free && mayBeAttached && record.poolKind === "attachable"
+    event.kind === "overridden" && free && mayBeAttached
       ? {
           id: event.op,
           kind: "force_detach",
@@ -208,6 +230,20 @@ function takenAway(
   };
 }
 
+/** Nothing has to be detached: the node stops by itself, and a person may go on without it. */
+function localTakenAway(
+  record: DatasetRecord,
+  event: Of<"fenced" | "overridden">,
+): DatasetRecord | Refusal {
+  const { node } = event;
+  const held = record.claim?.node === node;
+  const kept = held
+    ? { ...record, claim: null, superseded: [...without(record.superseded, node), node] }
+    : record;
+  const next = event.kind === "overridden" ? withoutNode(kept, node, event.atMs) : kept;
+  return next === record ? refuse("no_claim") : next;
+}
+
 function registered(
   record: DatasetRecord,
   event: Of<"volume_registered">,
@@ -215,7 +251,11 @@ function registered(
   switch (record.volume.kind) {
     case "creating":
       return record.volume.op === event.op
-        ? { ...record, volume: { kind: "exists", ref: event.ref, sizeBytes: event.sizeBytes } }
+        ? {
+            ...record,
+            volume: { kind: "exists", ref: event.ref, sizeBytes: event.sizeBytes },
+            copies: record.poolKind === "local" ? [firstCopy(record, event.by.node)] : [],
+          }
         : refuse("duplicate_volume");
     case "exists":
       return refuse(record.volume.ref === event.ref ? "already" : "duplicate_volume");
@@ -225,6 +265,11 @@ function registered(
     default:
       return unreachable(record.volume);
   }
+}
+
+/** Whoever registers first has the live one; what another node made for it is never used. */
+function firstCopy({ createdAtMs }: DatasetRecord, node: NodeId): DatasetRecord["copies"][number] {
+  return { ...copy(node, "live", 0, createdAtMs), settled: true };
 }
 
 function formatted(record: DatasetRecord, event: Of<"formatted">): DatasetRecord | Refusal {
@@ -257,44 +302,10 @@ function opEvent(
   }
 }
 
-function destroyed(record: DatasetRecord): DatasetRecord {
-  const { deletion } = record;
-  assert(deletion !== null, "only a deleted dataset is destroyed");
-  return {
-    ...record,
-    op: null,
-    volume: { kind: "gone" },
-    deletion: { ...deletion, phase: "gone" },
-  };
-}
-
-function deletionAdvanced(record: DatasetRecord, op: OpId): DatasetRecord | Refusal {
-  const { deletion } = record;
-  if (deletion?.phase !== "deleting") return refuse("not_deleting");
-  if (record.claim !== null) return refuse("claimed");
-  if (record.op !== null) return refuse("op_open");
-  if (record.move !== null) return refuse("move_open");
-  if (record.residue !== null) return refuse("residue");
-  switch (deletion.reclaim) {
-    case "trash":
-      return { ...record, deletion: { ...deletion, phase: "trashed" } };
-    case "retain":
-      return { ...record, deletion: { ...deletion, phase: "retained" } };
-    case "delete":
-      return record.volume.kind === "never"
-        ? destroyed(record)
-        : {
-            ...record,
-            op: { id: op, kind: "destroy", target: null, executor: null, vanishedAtMs: null },
-          };
-    default:
-      return unreachable(deletion.reclaim);
-  }
-}
-
 /** Remembers a node whose attachment may stand; beside another such node it has to cut first. */
 function withResidue(record: DatasetRecord, node: NodeId): DatasetRecord {
-  return record.residue === null || record.residue === node
+  const free = record.residue === null || record.residue === node;
+  return free && record.poolKind === "attachable"
     ? { ...record, residue: node }
     : { ...record, superseded: [...without(record.superseded, node), node] };
 }
@@ -316,12 +327,19 @@ function claimRecovered(
   // Nothing was granted while the op was open: a newer generation means that it has been closed.
   if (op !== null && holder.generation <= record.generation) return refuse("op_open");
   const kept = { ...record, residue: record.residue === holder.node ? null : record.residue };
+  const others =
+    claim === null || claim.node === holder.node ? kept : withResidue(kept, claim.node);
   return {
-    ...(claim === null || claim.node === holder.node ? kept : withResidue(kept, claim.node)),
+    ...(record.poolKind === "local" ? heldAt(others, holder.node) : others),
     generation: Math.max(record.generation, holder.generation),
     claim: { ...holder, phase: "taken", before: null },
     op: null,
   };
+}
+
+/** Not held there: an attachment may stand all the same, a local volume needs nothing. */
+function forgotten(record: DatasetRecord, node: NodeId): DatasetRecord {
+  return record.poolKind === "local" ? record : withResidue(record, node);
 }
 
 /** What no event may do, whatever its case says: the last line before a wrong record is saved. */
@@ -333,6 +351,9 @@ function assertRecord(before: DatasetRecord, after: DatasetRecord): void {
   const is = after.volume.kind;
   assert(is !== "never" || was === "never", "existence is never forgotten");
   assert(was !== "exists" || is !== "creating", "a volume that exists is not created again");
+  const live = after.copies.filter(({ role }) => role === "live");
+  assert(live.length <= 1, "one copy at most is live");
+  assert(after.move?.phase !== "sealed" || after.claim === null, "nobody holds what is sealed");
   const { claim } = after;
   if (claim === null) return;
   assert(claim.generation <= after.generation, "a claim's generation is in the history");

@@ -115,7 +115,7 @@ describe("claims", () => {
 });
 
 describe("a person's word", () => {
-  const overridden = after(held, { kind: "overridden", node: a.node, op });
+  const overridden = after(held, { kind: "overridden", node: a.node, op, atMs: 1 });
 
   test("opens the forced detach in the same commit, and nothing is granted while it is open", () => {
     expect(overridden.op?.kind).toBe("force_detach");
@@ -170,7 +170,14 @@ describe("existence", () => {
 test("a lost record takes no orders, one whose move is open no grant and no deletion", () => {
   const order: RecordEvent = { kind: "ordered", node: b.node, atMs: 5 };
   expect(refusal({ ...fresh, lost: true }, order)).toBe("lost");
-  const move = { id: op, source: a.node, target: b.node, phase: "sealed", generation: 1 } as const;
+  const move = {
+    id: op,
+    source: a.node,
+    target: b.node,
+    phase: "sealed",
+    generation: 1,
+    openedAtMs: 1,
+  } as const;
   expect(refusal({ ...fresh, move }, grantTo(a))).toBe("move_open");
   const deleting = after({ ...fresh, move }, { kind: "deletion_asked", atMs: 3, reclaim: "trash" });
   expect(refusal(deleting, { kind: "deletion_advanced", op })).toBe("move_open");

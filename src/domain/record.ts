@@ -1,3 +1,4 @@
+import { assert } from "../lib/assert.ts";
 import type { BootId, DatasetId, NodeId, OpId, VolumeRef } from "./ids.ts";
 
 /** A claim ends only by released, rebooted, fenced or overridden (design 4.2). */
@@ -21,11 +22,21 @@ export type VolumeState =
   | { readonly kind: "exists"; readonly ref: VolumeRef; readonly sizeBytes: number }
   | { readonly kind: "gone" };
 
-/** A copy of a local dataset; only `live` is ever mounted (design 4.9). */
+/**
+ * A copy of a local dataset; only `live` is ever mounted (design 4.9). A node has at most one that
+ * is not diverged, and its incoming replica beside a fallback while a move to it is open.
+ */
 export type Copy = {
   readonly node: NodeId;
   readonly role: "live" | "fallback" | "replica" | "diverged";
+  /** What the copy holds was shown under this generation or a later one: older is not this copy. */
   readonly generation: number;
+  /** When it became what it is (control clock, ms): the age that a person is told. */
+  readonly sinceMs: number;
+  /** Its node reported it durable; the fallback of a live one that is not settled stays. */
+  readonly settled: boolean;
+  /** Not needed any more: its node removes it and says so. */
+  readonly discarding: boolean;
 };
 
 /**
@@ -46,13 +57,19 @@ export type Op = {
   readonly vanishedAtMs: number | null;
 };
 
-/** The one switch of a local move (design 4.9). */
+/**
+ * The one switch of a local move (design 4.9): it ends by a commit or by an abort, never by both.
+ * `precopy`: the bulk goes over while the source may be in use. `copied`: the target has the bulk,
+ * the holder may give back. `sealed`: nobody mounts, not even the source.
+ */
 export type Move = {
   readonly id: OpId;
   readonly source: NodeId;
   readonly target: NodeId;
-  readonly phase: "precopy" | "sealed";
+  readonly phase: "precopy" | "copied" | "sealed";
+  /** Of the live copy when it was opened; from the seal on, of what was sealed. */
   readonly generation: number;
+  readonly openedAtMs: number;
 };
 
 export type Reclaim = "trash" | "delete" | "retain";
@@ -81,7 +98,8 @@ export type DatasetRecord = {
   readonly notice: string | null;
   readonly pool: string;
   readonly poolKind: "attachable" | "local";
-  readonly fileSystem: FileSystem;
+  /** Null where the pool has its own, as local pools do. */
+  readonly fileSystem: FileSystem | null;
   readonly reclaim: Reclaim;
   readonly primary: NodeId;
   /**
@@ -113,6 +131,8 @@ export type DatasetRecord = {
    * gets no claim for this dataset before (design 4.11).
    */
   readonly superseded: readonly NodeId[];
+  /** The copy of another dataset that its first volume is made of (`copies rescue`). */
+  readonly from: { readonly datasetId: DatasetId; readonly node: NodeId } | null;
   /** Only the id and name are known (recovered from agents); nothing is granted. */
   readonly lost: boolean;
 };
@@ -120,4 +140,15 @@ export type DatasetRecord = {
 /** Mounted name, unique among live datasets; datasets without one are legal. */
 export function nameOf(record: Pick<DatasetRecord, "metadata">): string | null {
   return record.metadata["name"] ?? null;
+}
+
+/** The copy that may be mounted; null when there is none yet, or of an attachable dataset. */
+export function liveCopy({ copies }: Pick<DatasetRecord, "copies">): Copy | null {
+  return copies.find(({ role }) => role === "live") ?? null;
+}
+
+/** What a block volume of this dataset is formatted with; only local pools have their own. */
+export function blockFileSystem({ fileSystem }: Pick<DatasetRecord, "fileSystem">): FileSystem {
+  assert(fileSystem !== null, "a dataset of an attachable pool has a file system");
+  return fileSystem;
 }

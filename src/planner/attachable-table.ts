@@ -1,5 +1,5 @@
 import { unreachable } from "../lib/assert.ts";
-import type { DatasetRecord } from "../domain/record.ts";
+import { blockFileSystem, type DatasetRecord } from "../domain/record.ts";
 import { nameOf } from "../domain/record.ts";
 import type { Holder, Volume } from "../domain/volume.ts";
 import type { Action } from "./action.ts";
@@ -178,7 +178,7 @@ function formatOrStop(want: Want<"use">, see: See<"blank" | "partial">): Decisio
       kind: "format_volume",
       device: see.device,
       identity: identity(record, 0),
-      fileSystem: record.fileSystem,
+      fileSystem: blockFileSystem(record),
     })
   );
 }
@@ -210,7 +210,7 @@ function mountOrStop(want: Want<"use">, see: See<"ready">): Decision {
     kind: "mount_volume",
     device: see.device,
     identity: identity(record, claim.generation),
-    fileSystem: record.fileSystem,
+    fileSystem: blockFileSystem(record),
   });
 }
 

@@ -18,7 +18,7 @@ export function act(action: Action): Decision {
   return { kind: "act", action };
 }
 
-export function report(what: Report): Decision {
+export function report(what: Report): Of<"report"> {
   return { kind: "report", report: what };
 }
 

@@ -1,8 +1,8 @@
-import type { Condition } from "../domain/condition.ts";
 import type { DatasetId, OpId } from "../domain/ids.ts";
+import type { StreamStage } from "../domain/local-copy.ts";
 import type { Move } from "../domain/record.ts";
-import type { Report } from "../domain/report.ts";
 import type { Identity } from "../domain/volume.ts";
+import type { Decision } from "./decision.ts";
 
 /**
  * One step on a node of a local pool. `generation` is the claim that it was decided under, null
@@ -13,9 +13,16 @@ export type LocalAction = {
   readonly pool: string;
   readonly generation: number | null;
 } & (
-  | { readonly kind: "create_live"; readonly op: OpId; readonly identity: LocalIdentity }
-  /** A writable snapshot of what was received becomes `live`; limit set and read back. */
-  | { readonly kind: "promote_received"; readonly sizeBytes: number }
+  | {
+      readonly kind: "create_live";
+      readonly op: OpId;
+      readonly sizeBytes: number;
+      readonly identity: LocalIdentity;
+      /** The dataset whose copy here it is made of; null for an empty one. */
+      readonly from: DatasetId | null;
+    }
+  /** A writable snapshot of what `move` brought becomes `live`; limit set and read back. */
+  | { readonly kind: "promote_received"; readonly move: OpId; readonly sizeBytes: number }
   /** After an abort: a writable snapshot of the sealed live volume, never of the one sent. */
   | { readonly kind: "reopen_sealed"; readonly sizeBytes: number }
   /** Writes the claim's generation into the identity, durably, and binds `data/`. */
@@ -23,9 +30,11 @@ export type LocalAction = {
   /** Unbinds and syncs: what containers wrote is durable when it has returned. */
   | { readonly kind: "hide_live" }
   /** Proof of release, read-only, syncfs, last snapshot; durable before it is said. */
-  | { readonly kind: "seal_live"; readonly move: Move }
-  /** Receives beside everything else, syncs, compares the digest, makes it durable. */
-  | { readonly kind: "receive_copy"; readonly move: Move }
+  | { readonly kind: "seal_live"; readonly move: OpId }
+  /** Receives beside everything else, syncs, compares the sums, makes it durable. */
+  | { readonly kind: "receive_copy"; readonly move: Move; readonly stage: StreamStage }
+  /** Puts a live volume aside that the record does not call live here; nothing is removed. */
+  | { readonly kind: "diverge_live" }
   | { readonly kind: "discard_partial" }
   | { readonly kind: "discard_copy" }
   | { readonly kind: "stop_access" }
@@ -35,15 +44,6 @@ export type LocalAction = {
 export type LocalIdentity = Omit<Identity, "clusterId">;
 export type LocalActionKind = LocalAction["kind"];
 
-/** What a node of a local pool tells besides what all nodes tell. */
-export type LocalReport =
-  | Report
-  | { readonly kind: "sealed"; readonly move: OpId; readonly generation: number }
-  | { readonly kind: "received"; readonly move: OpId }
-  | { readonly kind: "discarded" };
-
 export type LocalDecision =
   | { readonly kind: "act"; readonly action: LocalAction }
-  | { readonly kind: "report"; readonly report: LocalReport }
-  | { readonly kind: "wait"; readonly condition: Condition }
-  | { readonly kind: "done" };
+  | Exclude<Decision, { readonly kind: "act" }>;

@@ -8,9 +8,10 @@ export type DesiredLocal =
   /** The source of a move whose users are gone: nobody mounts it from here, not even this node. */
   | { readonly kind: "seal"; readonly record: DatasetRecord; readonly move: Move }
   | { readonly kind: "receive"; readonly record: DatasetRecord; readonly move: Move }
-  /** A copy that is neither live nor diverged and is not needed any more. */
-  | { readonly kind: "discard"; readonly record: DatasetRecord; readonly copy: Copy }
-  | { readonly kind: "clean"; readonly record: DatasetRecord }
+  /** What is here is not needed any more; live and diverged copies stay. */
+  | { readonly kind: "discard"; readonly record: DatasetRecord }
+  /** Another copy was made live without the one here: put aside, for a person. */
+  | { readonly kind: "diverge"; readonly record: DatasetRecord }
   | { readonly kind: "cut"; readonly record: DatasetRecord }
   | { readonly kind: "operate"; readonly record: DatasetRecord; readonly op: Op }
   | { readonly kind: "nothing" }
@@ -26,9 +27,9 @@ export function desiredLocalOf(
   if (record.superseded.includes(node)) return { kind: "cut", record };
   const { claim, move, op } = record;
   const ours = claim !== null && claim.node === node && claim.era === era ? claim : null;
-  // Sealed is durable: it binds the source whatever becomes of its claim.
-  const seals = move?.phase === "sealed" || ours?.phase === "releasing";
-  if (move !== null && move.source === node && seals) return { kind: "seal", record, move };
+  if (move !== null && move.source === node && seals(move, claim, ours)) {
+    return { kind: "seal", record, move };
+  }
   if (ours !== null) {
     return { kind: ours.phase === "releasing" ? "release" : "use", record, claim: ours };
   }
@@ -36,13 +37,30 @@ export function desiredLocalOf(
   if (op?.kind === "destroy" && op.executor?.node === node && op.executor.era === era) {
     return { kind: "operate", record, op };
   }
-  if (record.residue === node) return { kind: "clean", record };
-  const copy = record.copies.find((one) => one.node === node);
-  const over = record.deletion?.phase === "gone";
-  return over && copy !== undefined ? { kind: "discard", record, copy } : { kind: "nothing" };
+  return ofCopies(record, node);
 }
 
-/** What the record calls this node's copy; null when it knows of none. */
+/** Sealed is durable: it binds the source whatever becomes of its claim. */
+function seals(move: Move, claim: Claim | null, ours: Claim | null): boolean {
+  const givenBack = claim === null || ours?.phase === "releasing";
+  return move.phase === "sealed" || (move.phase === "copied" && givenBack);
+}
+
+function ofCopies(record: DatasetRecord, node: NodeId): DesiredLocal {
+  const mine = record.copies.filter((copy) => copy.node === node);
+  if (mine.some(({ discarding }) => discarding)) return { kind: "discard", record };
+  const parted = mine.length > 0 && mine.every(({ role }) => role === "diverged");
+  return parted ? { kind: "diverge", record } : { kind: "nothing" };
+}
+
+/** What the record calls this node's copy, an incoming one last; null when it knows of none. */
 export function roleOf(record: DatasetRecord, node: NodeId): Copy["role"] | null {
-  return record.copies.find((copy) => copy.node === node)?.role ?? null;
+  return copyOf(record, node)?.role ?? null;
+}
+
+const order: readonly Copy["role"][] = ["live", "fallback", "replica", "diverged"];
+
+export function copyOf(record: DatasetRecord, node: NodeId): Copy | null {
+  const mine = record.copies.filter((copy) => copy.node === node);
+  return mine.sort((a, b) => order.indexOf(a.role) - order.indexOf(b.role))[0] ?? null;
 }

@@ -21,8 +21,9 @@ const moves: Arbitrary<Move> = recordOf({
   id: constantFrom(...ops),
   source: constantFrom(...nodes),
   target: constantFrom(...nodes),
-  phase: constantFrom("precopy", "sealed"),
+  phase: constantFrom("precopy", "copied", "sealed"),
   generation,
+  openedAtMs: constant(1),
 });
 
 const copies: Arbitrary<readonly Copy[]> = array(
@@ -30,6 +31,9 @@ const copies: Arbitrary<readonly Copy[]> = array(
     node: constantFrom(...nodes),
     role: constantFrom("live", "fallback", "replica", "diverged"),
     generation,
+    sinceMs: constant(1),
+    settled: boolean(),
+    discarding: boolean(),
   }),
   { maxLength: 3 },
 );
@@ -46,11 +50,17 @@ export const localObservations: Arbitrary<ObservedLocal> = oneof(
   recordOf({ kind: constant("unknown"), reason: constant("no answer"), busy: boolean() }),
   recordOf({ kind: constant("pool_missing") }),
   recordOf({ kind: constant("absent") }),
-  recordOf({ kind: constant("partial") }),
-  recordOf({ kind: constant("received"), generation }),
+  recordOf({ kind: constant("partial"), move: constantFrom(...ops) }),
+  recordOf({ kind: constant("base"), move: constantFrom(...ops) }),
+  recordOf({ kind: constant("received"), identity: identities, move: constantFrom(...ops) }),
   recordOf({ kind: constant("live"), identity: identities }),
-  recordOf({ kind: constant("sealed"), identity: identities }),
-  recordOf({ kind: constant("diverged"), generation }),
+  recordOf({
+    kind: constant("sealed"),
+    identity: identities,
+    move: constantFrom(...ops),
+    changed: boolean(),
+  }),
+  recordOf({ kind: constant("diverged"), identity: identities }),
   recordOf({ kind: constant("foreign"), detail: constant("it holds garbage") }),
   recordOf({ kind: constant("held"), holders: someHolders }),
   recordOf({ kind: constant("shown"), holders: someHolders }),

@@ -23,6 +23,9 @@ const copy = (node: typeof a, role: Copy["role"], generation: number): Copy => (
   node,
   role,
   generation,
+  sinceMs: 1,
+  settled: true,
+  discarding: false,
 });
 const identity = (generation: number): Identity => ({
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the planner does not read it
@@ -31,8 +34,34 @@ const identity = (generation: number): Identity => ({
   lineage: fresh.lineage,
   generation,
 });
-const precopy: Move = { id: moveOp, source: a, target: b, phase: "precopy", generation: 4 };
+const precopy: Move = {
+  id: moveOp,
+  source: a,
+  target: b,
+  phase: "precopy",
+  generation: 4,
+  openedAtMs: 1,
+};
+const copied: Move = { ...precopy, phase: "copied" };
 const sealed: Move = { ...precopy, phase: "sealed" };
+const sealedAs = (generation: number): ObservedLocal => ({
+  kind: "sealed",
+  identity: identity(generation),
+  move: moveOp,
+  changed: false,
+});
+const receivedAs = (generation: number): ObservedLocal => ({
+  kind: "received",
+  identity: identity(generation),
+  move: moveOp,
+});
+const asSealed = {
+  kind: "sealed",
+  identity: identity(4),
+  move: moveOp,
+  changed: false,
+} as const;
+const partial: ObservedLocal = { kind: "partial", move: moveOp };
 
 const onA: DatasetRecord = {
   ...fresh,
@@ -92,7 +121,7 @@ describe("a first copy", () => {
   });
 
   test("is not used when the record knows of no volume", () => {
-    const none: DatasetRecord = { ...onA, volume: { kind: "never" } };
+    const none: DatasetRecord = { ...onA, volume: { kind: "never" }, copies: [] };
     expect(decided(none, a, { kind: "live", identity: identity(0) })).toBe("VOLUME_MISSING");
   });
 
@@ -106,82 +135,115 @@ describe("a first copy", () => {
 describe("a move", () => {
   const moving: DatasetRecord = { ...onA, move: precopy };
   const giving: DatasetRecord = {
-    ...moving,
+    ...onA,
+    move: copied,
     claim: { ...claimOf(a, 4), phase: "releasing" },
   };
-  test("leaves the source in use until its users are gone", () => {
+  const bound: DatasetRecord = { ...onA, claim: null, move: sealed };
+
+  test("leaves the source in use until its users are gone, while the bulk goes over", () => {
     expect(decided(moving, a, { kind: "live", identity: identity(4) })).toBe("show_live");
+    expect(decided({ ...moving, move: copied }, a, { kind: "shown", holders: [] })).toBe("done");
     expect(decided(moving, b, { kind: "absent" })).toBe("receive_copy");
+    expect(decided(moving, b, { kind: "base", move: moveOp })).toBe("says copied");
+    const waiting: DatasetRecord = { ...moving, move: copied };
+    expect(decided(waiting, b, { kind: "base", move: moveOp })).toBe("WAITING_FOR_RELEASE");
+  });
+
+  test("is not sealed while its bulk is on the way, also when the claim is given back", () => {
+    const early: DatasetRecord = { ...giving, move: precopy };
+    expect(decided(early, a, { kind: "live", identity: identity(4) })).toBe("says released");
   });
 
   test("seals at the source: hidden, proved, said, and then waited for", () => {
     const pid = { pid: 7, command: "postgres", container: null };
     expect(decided(giving, a, { kind: "shown", holders: [pid] })).toBe("HELD");
+    expect(decided(giving, a, { kind: "held", holders: [pid] })).toBe("HELD");
     expect(decided(giving, a, { kind: "shown", holders: [] })).toBe("hide_live");
     expect(decided(giving, a, { kind: "live", identity: identity(4) })).toBe("seal_live");
-    expect(decided(giving, a, { kind: "sealed", identity: identity(4) })).toBe("says sealed");
-    const bound: DatasetRecord = { ...giving, move: sealed };
-    expect(decided(bound, a, { kind: "sealed", identity: identity(4) })).toBe("WORKING");
+    expect(decided(giving, a, sealedAs(4))).toBe("says sealed");
+    expect(decided(bound, a, sealedAs(4))).toBe("WORKING");
+  });
+
+  test("of a dataset that nobody holds seals as well, also what nobody used since the last move", () => {
+    const idle: DatasetRecord = { ...onA, claim: null, move: copied };
+    expect(decided(idle, a, { kind: "live", identity: identity(4) })).toBe("seal_live");
+    expect(decided(idle, a, receivedAs(4))).toBe("promote_received");
+    expect(decided(idle, a, receivedAs(3))).toBe("VOLUME_LOST_CONTENT");
+  });
+
+  test("seals again what was written to after the seal, or was sealed for another move", () => {
+    const [, , other = moveOp] = ops;
+    expect(decided(bound, a, { ...asSealed, changed: true })).toBe("seal_live");
+    expect(decided(bound, a, { ...asSealed, move: other })).toBe("seal_live");
   });
 
   test("is received at the target, a broken stream being thrown away first", () => {
-    const last: DatasetRecord = { ...giving, move: sealed };
-    expect(decided(last, b, { kind: "partial" })).toBe("discard_partial");
-    expect(decided(last, b, { kind: "received", generation: 3 })).toBe("receive_copy");
-    expect(decided(last, b, { kind: "received", generation: 4 })).toBe("says received");
-    expect(decided(last, b, { kind: "received", generation: 5 })).toBe("STALE_CLAIM");
-    expect(decided(last, b, { kind: "live", identity: identity(1) })).toBe("CLAIM_CONFLICT");
+    expect(decided(bound, b, partial)).toBe("discard_partial");
+    expect(decided(bound, b, { kind: "base", move: moveOp })).toBe("receive_copy");
+    expect(decided(bound, b, receivedAs(4))).toBe("says received");
+    expect(decided(bound, b, { kind: "absent" })).toBe("receive_copy");
+  });
+
+  test("puts a live volume aside that the record does not know at the target", () => {
+    expect(decided(bound, b, { kind: "live", identity: identity(1) })).toBe("diverge_live");
+    expect(decided(bound, b, { kind: "diverged", identity: identity(1) })).toBe("receive_copy");
   });
 
   test("that is committed is promoted at the target, and the source keeps what it sealed", () => {
     const committed: DatasetRecord = {
       ...onA,
+      generation: 5,
       claim: claimOf(b, 5),
-      copies: [copy(b, "live", 5), copy(a, "fallback", 4)],
+      copies: [{ ...copy(b, "live", 4), settled: false }, copy(a, "fallback", 4)],
     };
-    expect(decided(committed, b, { kind: "received", generation: 4 })).toBe("promote_received");
-    expect(decided(committed, b, { kind: "live", identity: identity(4) })).toBe("show_live");
-    expect(decided(committed, a, { kind: "sealed", identity: identity(4) })).toBe("done");
+    expect(decided(committed, b, receivedAs(4))).toBe("promote_received");
+    expect(decided(committed, b, receivedAs(3))).toBe("VOLUME_LOST_CONTENT");
+    expect(decided(committed, b, { kind: "live", identity: identity(4) })).toBe("says settled");
+    const settled = { ...committed, copies: [copy(b, "live", 4), copy(a, "fallback", 4)] };
+    expect(decided(settled, b, { kind: "live", identity: identity(4) })).toBe("show_live");
+    expect(decided(committed, a, sealedAs(4))).toBe("done");
     const back: DatasetRecord = { ...committed, claim: claimOf(a, 6) };
     expect(decided(back, a, { kind: "live", identity: identity(4) })).toBe("VOLUME_MISSING");
-    expect(decided(back, a, { kind: "sealed", identity: identity(4) })).toBe("VOLUME_MISSING");
+    expect(decided(back, a, sealedAs(4))).toBe("VOLUME_MISSING");
   });
 
   test("that is aborted opens what the source sealed under the next generation, not under the old", () => {
     const aborted: DatasetRecord = { ...onA, claim: claimOf(a, 5) };
-    expect(decided(aborted, a, { kind: "sealed", identity: identity(4) })).toBe("reopen_sealed");
-    expect(decided(onA, a, { kind: "sealed", identity: identity(4) })).toBe("STALE_CLAIM");
+    expect(decided(aborted, a, sealedAs(4))).toBe("reopen_sealed");
+    expect(decided(onA, a, sealedAs(4))).toBe("STALE_CLAIM");
     const target: DatasetRecord = { ...aborted, claim: claimOf(b, 6) };
-    expect(decided(target, b, { kind: "received", generation: 4 })).toBe("VOLUME_MISSING");
-  });
-
-  test("of a copy that is not older than the claim is not promoted", () => {
-    const odd: DatasetRecord = { ...onA, claim: claimOf(b, 4), copies: [copy(b, "live", 4)] };
-    expect(decided(odd, b, { kind: "received", generation: 4 })).toBe("STALE_CLAIM");
+    expect(decided(target, b, receivedAs(4))).toBe("VOLUME_MISSING");
   });
 });
 
 describe("the end of a copy", () => {
-  const gone: DatasetRecord = {
+  const spare: DatasetRecord = {
     ...onA,
-    claim: null,
-    volume: { kind: "gone" },
-    deletion: { atMs: 1, reclaim: "delete", phase: "gone" },
-    copies: [copy(a, "fallback", 4)],
+    claim: claimOf(b, 5),
+    copies: [copy(b, "live", 4), { ...copy(a, "fallback", 4), discarding: true }],
   };
 
-  test("comes to what is spare and known, and is said", () => {
-    expect(decided(gone, a, { kind: "sealed", identity: identity(4) })).toBe("discard_copy");
-    expect(decided(gone, a, { kind: "received", generation: 4 })).toBe("discard_copy");
-    expect(decided(gone, a, { kind: "partial" })).toBe("discard_partial");
-    expect(decided(gone, a, { kind: "absent" })).toBe("says discarded");
+  test("comes to what is spare, and is said", () => {
+    expect(decided(spare, a, sealedAs(4))).toBe("discard_copy");
+    expect(decided(spare, a, receivedAs(4))).toBe("discard_copy");
+    expect(decided(spare, a, partial)).toBe("discard_copy");
+    expect(decided(spare, a, { kind: "absent" })).toBe("says discarded");
   });
 
-  test("does not come to what is newer than the record knows, live or diverged", () => {
-    expect(decided(gone, a, { kind: "sealed", identity: identity(5) })).toBe("CLAIM_CONFLICT");
-    expect(decided(gone, a, { kind: "live", identity: identity(4) })).toBe("CLAIM_CONFLICT");
-    const parted: DatasetRecord = { ...gone, copies: [copy(a, "diverged", 4)] };
-    expect(decided(parted, a, { kind: "diverged", generation: 4 })).toBe("CLAIM_CONFLICT");
-    expect(decided(parted, a, { kind: "sealed", identity: identity(4) })).toBe("CLAIM_CONFLICT");
+  test("does not come to what is live or diverged", () => {
+    expect(decided(spare, a, { kind: "live", identity: identity(4) })).toBe("CLAIM_CONFLICT");
+    expect(decided(spare, a, { kind: "diverged", identity: identity(4) })).toBe("says discarded");
+  });
+
+  test("another one was made live without is put aside, whole", () => {
+    const parted: DatasetRecord = {
+      ...onA,
+      claim: claimOf(b, 5),
+      copies: [copy(b, "live", 3), copy(a, "diverged", 4)],
+    };
+    expect(decided(parted, a, { kind: "live", identity: identity(4) })).toBe("diverge_live");
+    expect(decided(parted, a, sealedAs(4))).toBe("diverge_live");
+    expect(decided(parted, a, { kind: "diverged", identity: identity(4) })).toBe("done");
   });
 });

@@ -1,82 +1,28 @@
 import { parseVolumeRef } from "../domain/ids.ts";
-import type { DatasetRecord } from "../domain/record.ts";
-import { label, holdersText } from "./attachable-table.ts";
-import { wait, done } from "./decision.ts";
-import type { LocalAction, LocalDecision, LocalIdentity, LocalReport } from "./local-action.ts";
-import { type DesiredLocal, roleOf } from "./local-desired.ts";
+import type { StreamStage } from "../domain/local-copy.ts";
+import { label } from "./attachable-table.ts";
+import { done, report, wait } from "./decision.ts";
+import type { LocalDecision } from "./local-action.ts";
+import {
+  act,
+  base,
+  type Base,
+  diverged,
+  foreign,
+  held,
+  hideOrWait,
+  identity,
+  look,
+  misfit,
+  missing,
+  noPool,
+  type Row,
+  type See,
+  type Want,
+  type WithRecord,
+} from "./local-cells.ts";
+import { copyOf, type DesiredLocal, roleOf } from "./local-desired.ts";
 import type { ObservedLocal } from "./observed.ts";
-
-type Want<D extends DesiredLocal["kind"]> = Extract<DesiredLocal, { readonly kind: D }>;
-type See<O extends ObservedLocal["kind"]> = Extract<ObservedLocal, { readonly kind: O }>;
-type Cell<D extends DesiredLocal["kind"], O extends ObservedLocal["kind"]> = (
-  want: Want<D>,
-  see: See<O>,
-) => LocalDecision;
-type Row<D extends DesiredLocal["kind"]> = {
-  readonly [O in ObservedLocal["kind"]]: Cell<D, O>;
-};
-type Table = { readonly [D in DesiredLocal["kind"]]: Row<D> };
-
-type Base = Pick<LocalAction, "datasetId" | "pool" | "generation">;
-
-function base({ datasetId, pool }: DatasetRecord, generation: number | null): Base {
-  return { datasetId, pool, generation };
-}
-
-function act(action: LocalAction): LocalDecision {
-  return { kind: "act", action };
-}
-
-function report(what: LocalReport): LocalDecision {
-  return { kind: "report", report: what };
-}
-
-function identity({ datasetId, lineage }: DatasetRecord, generation: number): LocalIdentity {
-  return { datasetId, lineage, generation };
-}
-
-type WithRecord = { readonly record: DatasetRecord };
-
-const look = (_: unknown, see: See<"unknown">): LocalDecision =>
-  see.busy
-    ? wait("BUSY_CHILD", `An earlier child process still works on it: ${see.reason}`)
-    : wait("UNKNOWN_OBSERVATION", `Its storage could not be read: ${see.reason}`);
-
-const noPool = ({ record }: WithRecord): LocalDecision =>
-  wait(
-    "POOL_MISSING",
-    `Pool ${record.pool}, on which ${label(record)} lives, is not there. No new one is made in its ` +
-      "place; mount its disk.",
-  );
-
-const missing = ({ record }: WithRecord, what: string): LocalDecision =>
-  wait(
-    "VOLUME_MISSING",
-    `${label(record)} has no live copy on this node: ${what}. No new one is made in its place.`,
-  );
-
-const foreign = ({ record }: WithRecord, see: See<"foreign">): LocalDecision =>
-  wait(
-    "IDENTITY_MISMATCH",
-    `What stands in the place of ${label(record)} is not its data: ${see.detail}. Nothing was ` +
-      "mounted or written.",
-  );
-
-const diverged = ({ record }: WithRecord, see: See<"diverged">): LocalDecision =>
-  wait(
-    "CLAIM_CONFLICT",
-    `The copy of ${label(record)} on this node diverged at generation ${see.generation}: another ` +
-      "copy was made live without it. It is neither used nor removed before a person has looked.",
-  );
-
-const held = ({ record }: WithRecord, see: See<"held" | "shown">): LocalDecision =>
-  wait("HELD", `${label(record)} is still held by ${holdersText(see.holders)}.`);
-
-function hideOrWait(want: WithRecord, see: See<"shown">, generation: number): LocalDecision {
-  return see.holders.length > 0
-    ? held(want, see)
-    : act({ ...base(want.record, generation), kind: "hide_live" });
-}
 
 /** Only a copy that the record calls live is mounted; a first one is, as there is no other. */
 function mayBeLive({ record, claim }: Want<"use">): boolean {
@@ -87,27 +33,12 @@ function notLive(want: Want<"use">): LocalDecision {
   return missing(want, `the record calls the copy here ${roleOf(want.record, want.claim.node)}`);
 }
 
-/** The identity fits the record, and nobody used it under a newer claim; null when all is well. */
-function misfit(
-  { record }: WithRecord,
-  see: See<"live" | "sealed">,
-  generation: number,
-): LocalDecision | null {
-  if (see.identity.lineage !== record.lineage) {
-    return wait(
-      "IDENTITY_MISMATCH",
-      `The copy of ${label(record)} descends from another volume (${see.identity.lineage}) than ` +
-        "its record. Nothing was mounted.",
-    );
-  }
-  return see.identity.generation > generation
-    ? wait(
-        "STALE_CLAIM",
-        `The copy of ${label(record)} was used under generation ${see.identity.generation}, newer ` +
-          `than ${generation}. Nothing was mounted: flocker control recover.`,
-      )
-    : null;
+function spanOf({ record, claim }: Want<"use">, to: number): { from: number; to: number } {
+  return { from: copyOf(record, claim.node)?.generation ?? 0, to };
 }
+
+const discardPartial = ({ record }: WithRecord): LocalDecision =>
+  act({ ...base(record, null), kind: "discard_partial" });
 
 const use: Row<"use"> = {
   unknown: look,
@@ -120,27 +51,28 @@ const use: Row<"use"> = {
           ...base(record, claim.generation),
           kind: "create_live",
           op: record.volume.op,
+          sizeBytes: record.sizeBytes,
           identity: identity(record, 0),
+          from: record.from?.datasetId ?? null,
         })
       : missing(want, "the pool does not have it");
   },
   partial: (want) => missing(want, "only the beginning of a copy was received"),
+  base: (want) => missing(want, "only the bulk of a copy was received"),
   received: (want, see) => {
     const { record, claim } = want;
     if (roleOf(record, claim.node) !== "live") {
       return missing(want, "it was received, but the move was not committed");
     }
-    return see.generation < claim.generation
-      ? act({
-          ...base(record, claim.generation),
-          kind: "promote_received",
-          sizeBytes: record.sizeBytes,
-        })
-      : wait(
-          "STALE_CLAIM",
-          `The copy of ${label(record)} that was received is of generation ${see.generation}, not ` +
-            `older than the claim (${claim.generation}). Nothing was mounted.`,
-        );
+    return (
+      misfit(want, see.identity, spanOf(want, claim.generation - 1)) ??
+      act({
+        ...base(record, claim.generation),
+        kind: "promote_received",
+        move: see.move,
+        sizeBytes: record.sizeBytes,
+      })
+    );
   },
   live: (want, see) => showOrStop(want, see),
   sealed: (want, see) => {
@@ -148,7 +80,7 @@ const use: Row<"use"> = {
     if (!mayBeLive(want)) return notLive(want);
     // Whoever sealed it gave its generation away: only the abort's next one opens it again.
     return (
-      misfit(want, see, claim.generation - 1) ??
+      misfit(want, see.identity, spanOf(want, claim.generation - 1)) ??
       act({ ...base(record, claim.generation), kind: "reopen_sealed", sizeBytes: record.sizeBytes })
     );
   },
@@ -161,7 +93,7 @@ const use: Row<"use"> = {
 function showOrStop(want: Want<"use">, see: See<"live">): LocalDecision {
   const { record, claim } = want;
   if (!mayBeLive(want)) return notLive(want);
-  const wrong = misfit(want, see, claim.generation);
+  const wrong = misfit(want, see.identity, spanOf(want, claim.generation));
   if (wrong !== null) return wrong;
   const { volume } = record;
   if (volume.kind === "creating") {
@@ -174,6 +106,7 @@ function showOrStop(want: Want<"use">, see: See<"live">): LocalDecision {
   }
   if (volume.kind !== "exists") return missing(want, "the record knows of no volume");
   if (record.formatted === "no") return report({ kind: "formatted", generation: claim.generation });
+  if (copyOf(record, claim.node)?.settled === false) return report({ kind: "settled" });
   return act({
     ...base(record, claim.generation),
     kind: "show_live",
@@ -190,6 +123,7 @@ const release: Row<"release"> = {
   pool_missing: noPool, // Whether what was written is durable cannot be proved.
   absent: released,
   partial: released,
+  base: released,
   received: released,
   live: released,
   sealed: released,
@@ -199,114 +133,145 @@ const release: Row<"release"> = {
   shown: (want, see) => hideOrWait(want, see, want.claim.generation),
 };
 
+/** The claim that the seal ends is the executor's to check; without one nobody holds it. */
+function sealBase({ record }: WithRecord): Base {
+  return base(record, record.claim?.generation ?? null);
+}
+
+const sealSpan = ({ record, move }: Want<"seal">): { from: number; to: number } => ({
+  from: move.generation,
+  to: record.generation,
+});
+
 const seal: Row<"seal"> = {
   unknown: look,
   pool_missing: noPool,
   absent: (want) => missing(want, "there is nothing to be moved"),
   partial: (want) => missing(want, "only the beginning of a copy was received"),
-  received: (want) => missing(want, "a copy was received here, but never made live"),
+  base: (want) => missing(want, "only the bulk of a copy was received"),
+  // The last move brought it here, and nobody used it since: it is made live, then sealed.
+  received: (want, see) => {
+    if (want.move.phase === "sealed") return missing(want, "what was sealed is not there any more");
+    return (
+      misfit(want, see.identity, sealSpan(want)) ??
+      act({
+        ...sealBase(want),
+        kind: "promote_received",
+        move: see.move,
+        sizeBytes: want.record.sizeBytes,
+      })
+    );
+  },
   live: (want, see) =>
-    misfit(want, see, want.move.generation) ??
-    act({ ...base(want.record, want.move.generation), kind: "seal_live", move: want.move }),
-  sealed: (want, see) =>
-    misfit(want, see, want.move.generation) ??
-    (want.move.phase === "precopy"
-      ? report({ kind: "sealed", move: want.move.id, generation: see.identity.generation })
-      : wait(
-          "WORKING",
-          `${label(want.record)} is sealed and on its way to node ${want.move.target}; nobody mounts ` +
-            "it before the control service has committed or aborted the move.",
-        )),
+    misfit(want, see.identity, sealSpan(want)) ??
+    act({ ...sealBase(want), kind: "seal_live", move: want.move.id }),
+  sealed: (want, see) => sealedForMove(want, see),
   diverged,
   foreign,
   held,
-  shown: (want, see) => hideOrWait(want, see, want.move.generation),
+  shown: (want, see) =>
+    see.holders.length > 0 ? held(want, see) : act({ ...sealBase(want), kind: "hide_live" }),
 };
 
-const receiveIt = ({ record, move }: Want<"receive">): LocalDecision =>
-  act({ ...base(record, null), kind: "receive_copy", move });
+function sealedForMove(want: Want<"seal">, see: See<"sealed">): LocalDecision {
+  const { record, move } = want;
+  const wrong = misfit(want, see.identity, sealSpan(want));
+  if (wrong !== null) return wrong;
+  // Sealed for a move that was aborted, or written to since through an open file: sealed anew.
+  if (see.move !== move.id || see.changed)
+    return act({ ...sealBase(want), kind: "seal_live", move: move.id });
+  return move.phase === "sealed"
+    ? wait(
+        "WORKING",
+        `${label(record)} is sealed and on its way to node ${move.target}; nobody mounts it ` +
+          "before the control service has committed or aborted the move.",
+      )
+    : report({ kind: "sealed", move: move.id, generation: see.identity.generation });
+}
+
+function receiveStage({ record, move }: Want<"receive">, stage: StreamStage): LocalDecision {
+  return act({ ...base(record, null), kind: "receive_copy", move, stage });
+}
+
+/** The bulk first, while the source may be in use; the rest once it is sealed. */
+const nextStage = (want: Want<"receive">): LocalDecision =>
+  receiveStage(want, want.move.phase === "precopy" ? "base" : "delta");
 
 /** Received beside whatever is here: a base at most, never written to and never replaced. */
 const receive: Row<"receive"> = {
   unknown: look,
   pool_missing: noPool,
-  absent: receiveIt,
+  absent: nextStage,
   // While a stream comes in no look is made: what is seen is the remainder of a broken one.
-  partial: ({ record }) => act({ ...base(record, null), kind: "discard_partial" }),
-  received: (want, see) => {
+  partial: discardPartial,
+  base: (want) => {
     const { record, move } = want;
-    if (see.generation < move.generation) return receiveIt(want);
-    return see.generation === move.generation
-      ? report({ kind: "received", move: move.id })
-      : wait(
-          "STALE_CLAIM",
-          `Node ${move.target} already has a copy of ${label(record)} of generation ` +
-            `${see.generation}, newer than the one that is moved (${move.generation}).`,
-        );
+    if (move.phase === "precopy") return report({ kind: "copied", move: move.id });
+    if (move.phase === "sealed") return receiveStage(want, "delta");
+    return wait(
+      "WAITING_FOR_RELEASE",
+      `The bulk of ${label(record)} is here; the rest follows once node ${move.source} has given ` +
+        "it back.",
+    );
   },
-  live: ({ record }) =>
-    wait(
-      "CLAIM_CONFLICT",
-      `${label(record)} is to be received on a node that has a live copy of it; that one is not ` +
-        "replaced.",
-    ),
-  sealed: receiveIt,
-  diverged,
+  received: ({ move }) => report({ kind: "received", move: move.id }),
+  // Not what the record calls live: kept for a person, as nothing is received over it.
+  live: ({ record }) => act({ ...base(record, null), kind: "diverge_live" }),
+  sealed: nextStage,
+  diverged: nextStage,
   foreign,
   held,
   shown: held,
 };
 
-function discardOrStop(want: Want<"discard">, generation: number): LocalDecision {
-  const { record, copy } = want;
-  const spare = copy.role === "fallback" || copy.role === "replica";
-  return spare && generation <= copy.generation
-    ? act({ ...base(record, null), kind: "discard_copy" })
-    : wait(
-        "CLAIM_CONFLICT",
-        `The copy of ${label(record)} here is of generation ${generation}; the record calls it ` +
-          `${copy.role} of generation ${copy.generation}. It is not removed before a person looked.`,
-      );
-}
+const discardIt = ({ record }: WithRecord): LocalDecision =>
+  act({ ...base(record, null), kind: "discard_copy" });
+const discarded = (): LocalDecision => report({ kind: "discarded" });
 
+/** Only what is spare goes: the newest of what is known stays where the record calls it live. */
 const discard: Row<"discard"> = {
   unknown: look,
   pool_missing: noPool,
-  absent: () => report({ kind: "discarded" }),
-  partial: ({ record }) => act({ ...base(record, null), kind: "discard_partial" }),
-  received: (want, see) => discardOrStop(want, see.generation),
-  live: (want) =>
-    wait(
+  absent: discarded,
+  partial: discardIt,
+  base: discardIt,
+  received: discardIt,
+  sealed: discardIt,
+  live: (want) => {
+    const { record } = want;
+    return wait(
       "CLAIM_CONFLICT",
-      `The copy of ${label(want.record)} here is live; only the operation that destroys the ` +
-        "dataset removes it.",
-    ),
-  sealed: (want, see) => discardOrStop(want, see.identity.generation),
-  diverged,
+      `The copy of ${label(record)} here is live, but the record knows it as spare. It is not ` +
+        "removed before a person has looked.",
+    );
+  },
+  diverged: discarded,
   foreign,
   held,
   shown: held,
 };
 
-const cleared: LocalDecision = report({ kind: "cleared" });
-const isCleared = (): LocalDecision => cleared;
+const divergeIt = ({ record }: WithRecord): LocalDecision =>
+  act({ ...base(record, null), kind: "diverge_live" });
+
+/** The record went on with another copy; what stands here is kept, and never shown. */
+const diverge: Row<"diverge"> = {
+  unknown: look,
+  pool_missing: noPool,
+  absent: () => done,
+  partial: discardPartial,
+  base: () => done,
+  received: () => done,
+  live: divergeIt,
+  sealed: divergeIt,
+  diverged: () => done,
+  foreign,
+  held,
+  shown: (want) => act({ ...base(want.record, null), kind: "stop_access" }),
+};
+
 const stop = ({ record }: WithRecord): LocalDecision =>
   act({ ...base(record, null), kind: "stop_access" });
-
-/** After a reboot: nothing of a local volume is anywhere else, so there is little to clear. */
-const clean: Row<"clean"> = {
-  unknown: look,
-  pool_missing: isCleared,
-  absent: isCleared,
-  partial: isCleared,
-  received: isCleared,
-  live: isCleared,
-  sealed: isCleared,
-  diverged: isCleared,
-  foreign: isCleared,
-  held,
-  shown: stop,
-};
 
 const cutDone: LocalDecision = report({ kind: "cut_done" });
 const isCut = (): LocalDecision => cutDone;
@@ -317,6 +282,7 @@ const cut: Row<"cut"> = {
   pool_missing: isCut,
   absent: isCut,
   partial: isCut,
+  base: isCut,
   received: isCut,
   live: isCut,
   sealed: isCut,
@@ -333,9 +299,14 @@ const operate: Row<"operate"> = {
   unknown: look,
   pool_missing: noPool,
   absent: ({ op }) => report({ kind: "op_done", op: op.id }),
-  partial: ({ record }) => act({ ...base(record, null), kind: "discard_partial" }),
+  partial: destroy,
+  base: destroy,
   received: destroy,
-  live: destroy,
+  live: (want, see) => {
+    const { record } = want;
+    // A newer generation than the record's: somebody used it who is not known of.
+    return misfit(want, see.identity, { from: 0, to: record.generation }) ?? destroy(want);
+  },
   sealed: destroy,
   diverged,
   foreign,
@@ -350,6 +321,7 @@ const nothing: Row<"nothing"> & Row<"unknown"> = {
   pool_missing: idle,
   absent: idle,
   partial: idle,
+  base: idle,
   received: idle,
   live: idle,
   sealed: idle,
@@ -359,6 +331,8 @@ const nothing: Row<"nothing"> & Row<"unknown"> = {
   shown: idle,
 };
 
+type Table = { readonly [D in DesiredLocal["kind"]]: Row<D> };
+
 /** One step for each desired × observed pair of a local pool; a missing cell does not compile. */
 export const localTable: Table = {
   use,
@@ -366,7 +340,7 @@ export const localTable: Table = {
   seal,
   receive,
   discard,
-  clean,
+  diverge,
   cut,
   operate,
   nothing,

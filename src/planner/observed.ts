@@ -1,4 +1,4 @@
-import type { NodeId } from "../domain/ids.ts";
+import type { NodeId, OpId } from "../domain/ids.ts";
 import type { Device, Holder, Identity, Volume } from "../domain/volume.ts";
 
 /** What one node sees of one dataset of an attachable pool. Each kind has just its own fields. */
@@ -38,17 +38,29 @@ export type ObservedAttachable =
   | { readonly kind: "mounted" }
   | { readonly kind: "shown"; readonly holders: readonly Holder[] };
 
-/** What one node sees of one dataset of a local pool (design 4.9). */
+/**
+ * What one node sees of one dataset of a local pool (design 4.9): the one copy of several that
+ * matters for what is desired; `local-look.ts` chooses it.
+ */
 export type ObservedLocal =
   | { readonly kind: "unknown"; readonly reason: string; readonly busy: boolean }
   | { readonly kind: "pool_missing" }
   | { readonly kind: "absent" }
   /** A receive that did not end; never mounted. */
-  | { readonly kind: "partial" }
-  | { readonly kind: "received"; readonly generation: number }
+  | { readonly kind: "partial"; readonly move: OpId }
+  /** The bulk of a move; its delta is missing. Never mounted. */
+  | { readonly kind: "base"; readonly move: OpId }
+  | { readonly kind: "received"; readonly identity: Identity; readonly move: OpId }
   | { readonly kind: "live"; readonly identity: Identity }
-  | { readonly kind: "sealed"; readonly identity: Identity }
-  | { readonly kind: "diverged"; readonly generation: number }
+  | {
+      readonly kind: "sealed";
+      readonly identity: Identity;
+      readonly move: OpId;
+      /** Somebody wrote to it after its last snapshot: what was sent is not all of it. */
+      readonly changed: boolean;
+    }
+  | { readonly kind: "diverged"; readonly identity: Identity }
   | { readonly kind: "foreign"; readonly detail: string }
+  /** Not mounted by us, but somebody still has files of it open. */
   | { readonly kind: "held"; readonly holders: readonly Holder[] }
   | { readonly kind: "shown"; readonly holders: readonly Holder[] };

@@ -1,5 +1,6 @@
 import type { Condition } from "../domain/condition.ts";
 import type { BootId, ClusterId, DatasetId, NodeId, OpId } from "../domain/ids.ts";
+import type { LocalCopy, StreamStage } from "../domain/local-copy.ts";
 import type { Pool } from "../domain/pool.ts";
 import type { DatasetRecord } from "../domain/record.ts";
 import type { Holder } from "../domain/volume.ts";
@@ -16,6 +17,9 @@ export type StorePoint = {
   readonly revision: number;
 };
 
+/** Where an agent listens for the streams of moves. */
+export type PeerAddress = { readonly host: string; readonly port: number };
+
 export type NameEntry = { readonly name: string; readonly datasetId: DatasetId };
 
 /** What a node holds, whatever the store believes: collected by `flocker control recover`. */
@@ -28,6 +32,16 @@ export type Holding = {
   readonly mounted: boolean;
   /** The last whole record that this node was sent. */
   readonly record: DatasetRecord | null;
+  /** What a local pool here has of it, at the last look: recovery lets a promoted copy win. */
+  readonly copies: readonly HeldCopy[];
+};
+
+export type HeldCopy = {
+  readonly kind: LocalCopy["kind"];
+  readonly pool: string;
+  /** Null for what bears no identity: partial, base, foreign. */
+  readonly generation: number | null;
+  readonly move: OpId | null;
 };
 
 export type Hello = {
@@ -65,6 +79,20 @@ export type Observation = {
   readonly condition: Condition | null;
   readonly users: readonly { readonly id: string; readonly container: string | null }[];
   readonly holders: readonly Holder[];
+  /** Bytes that its data takes here; null when not known. */
+  readonly usedBytes: number | null;
+  /** Of the stream that comes in here right now. */
+  readonly progress: Progress | null;
+  /** What a local pool here has of it besides what is used: for `copies ls`. */
+  readonly copies: readonly HeldCopy[];
+};
+
+export type Progress = {
+  readonly stage: StreamStage;
+  readonly bytes: number;
+  /** As its sender estimates it; null when it cannot. */
+  readonly totalBytes: number | null;
+  readonly bytesPerSecond: number;
 };
 
 export type CreateOptions = {
@@ -113,6 +141,8 @@ export type RecordEntry = {
   readonly record: DatasetRecord;
   /** Who waits for this dataset; the holder gives it back once it is idle. */
   readonly wantedBy: NodeId | null;
+  /** For the target of a move: where its source serves the stream; null while that is away. */
+  readonly peer: PeerAddress | null;
 };
 
 export type Mode =

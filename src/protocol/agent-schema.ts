@@ -47,6 +47,15 @@ const condition = Type.Object({
 const storePoint = Type.Object({ storeId: line, term: count, instance: line, revision: count });
 const nameEntry = Type.Object({ name: line, datasetId });
 
+const heldCopy = Type.Object({
+  kind: oneOf("live", "sealed", "received", "base", "partial", "diverged", "foreign"),
+  pool: line,
+  generation: orNull(count),
+  move: orNull(opId),
+});
+/** See `PeerAddress`. */
+export const peerAddressSchema = Type.Object({ host: line, port: count });
+
 const hello = Type.Object({
   kind: Type.Literal("hello"),
   protocol: Type.Integer(),
@@ -69,6 +78,7 @@ const hello = Type.Object({
       generation: count,
       mounted: Type.Boolean(),
       record: orNull(recordSchema),
+      copies: list(heldCopy),
     }),
   ),
   nodes: list(nodeId),
@@ -85,6 +95,16 @@ const observation = Type.Object({
   holders: list(
     Type.Object({ pid: orNull(count), command: orNull(line), container: orNull(line) }),
   ),
+  usedBytes: orNull(count),
+  progress: orNull(
+    Type.Object({
+      stage: oneOf("base", "delta"),
+      bytes: count,
+      totalBytes: orNull(count),
+      bytesPerSecond: count,
+    }),
+  ),
+  copies: list(heldCopy),
 });
 
 const claimMessage = <const Kind extends string>(kind: Kind) =>
@@ -102,6 +122,11 @@ const report = Type.Union([
   Type.Object({ kind: Type.Literal("cleared") }),
   Type.Object({ kind: Type.Literal("cut_done") }),
   Type.Object({ kind: Type.Literal("op_done"), op: opId }),
+  Type.Object({ kind: Type.Literal("copied"), move: opId }),
+  Type.Object({ kind: Type.Literal("sealed"), move: opId, generation: count }),
+  Type.Object({ kind: Type.Literal("received"), move: opId }),
+  Type.Object({ kind: Type.Literal("settled") }),
+  Type.Object({ kind: Type.Literal("discarded") }),
 ]);
 
 const request = Type.Union([
@@ -172,7 +197,13 @@ export const controlMessageSchemas = {
     kind: Type.Literal("records"),
     revision: count,
     all: Type.Boolean(),
-    entries: list(Type.Object({ record: recordSchema, wantedBy: orNull(nodeId) })),
+    entries: list(
+      Type.Object({
+        record: recordSchema,
+        wantedBy: orNull(nodeId),
+        peer: orNull(peerAddressSchema),
+      }),
+    ),
     removed: list(datasetId),
   }),
   names: Type.Object({

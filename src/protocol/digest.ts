@@ -16,11 +16,15 @@ function hash(texts: readonly string[]): string {
   return [low, high].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
 }
 
+/** Equal for entries of one dataset that say the same. */
+export function entryVersion({ record, wantedBy, peer }: RecordEntry): string {
+  const address = peer === null ? "" : `${peer.host}:${peer.port}`;
+  return `${record.revision}:${wantedBy ?? ""}:${address}`;
+}
+
 /** Equal digests on both ends mean that nothing need be sent (design 5). */
 export function recordsDigest(entries: Iterable<RecordEntry>): string {
-  const texts = [...entries].map(
-    ({ record, wantedBy }) => `${record.datasetId}:${record.revision}:${wantedBy ?? ""}`,
-  );
+  const texts = [...entries].map((entry) => `${entry.record.datasetId}:${entryVersion(entry)}`);
   return hash(texts.sort());
 }
 

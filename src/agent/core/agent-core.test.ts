@@ -54,7 +54,7 @@ function agentWith(phase: Claim["phase"], users: readonly string[]) {
     step({ kind: "observed", datasetId, observed });
   step({ kind: "connected" });
   step({ kind: "received", message: { ...welcome, condition: null, nodes: [] } });
-  const entries = [{ record: claimed(phase), wantedBy: null }];
+  const entries = [{ record: claimed(phase), wantedBy: null, peer: null }];
   const message = { kind: "records", revision: 1, all: true, entries, removed: [] } as const;
   const effects = step({ kind: "received", message });
   return { step, see, effects };
@@ -105,7 +105,7 @@ test("a generation that was given back is never used again, whatever a record sa
   const first = see({ kind: "absent" });
   for (const token of [...tokens(effects), ...tokens(first)]) step({ kind: "persisted", token });
 
-  const entries = [{ record: claimed("taken"), wantedBy: null }];
+  const entries = [{ record: claimed("taken"), wantedBy: null, peer: null }];
   const message = { kind: "records", revision: 2, all: true, entries, removed: [] } as const;
   step({ kind: "received", message });
   expect(executed(see({ kind: "mounted" }))).toEqual([]);
@@ -116,7 +116,7 @@ test("a grant that the process before may have declined is unused until a sessio
   const before = { primary: fresh.primary, orderedAtMs: 0 };
   const wished = record.claim === null ? record : { ...record, claim: { ...record.claim, before } };
   const core = nextProcess({
-    records: [{ record: wished, wantedBy: null }],
+    records: [{ record: wished, wantedBy: null, peer: null }],
     users: [],
     ended: [],
   });

@@ -229,5 +229,8 @@ export function observation(state: AgentState, local: Local): Observation {
     condition: local.condition,
     users: [...local.users.keys()].map((id) => ({ id, container: null })),
     holders: holders.slice(0, 8),
+    usedBytes: null,
+    progress: null,
+    copies: [],
   };
 }

@@ -67,6 +67,7 @@ function holdings(state: AgentState): readonly Holding[] {
       generation: state.generations.get(datasetId) ?? 0,
       mounted,
       record: last.get(datasetId) ?? null,
+      copies: [],
     };
   });
 }

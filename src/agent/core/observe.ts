@@ -1,6 +1,6 @@
 import type { Call } from "../../backends/attachable.ts";
 import type { DatasetId } from "../../domain/ids.ts";
-import type { DatasetRecord } from "../../domain/record.ts";
+import { blockFileSystem, type DatasetRecord } from "../../domain/record.ts";
 import type { Device, Volume } from "../../domain/volume.ts";
 import { unreachable } from "../../lib/assert.ts";
 import { hasCode, messageOf } from "../../lib/errors.ts";
@@ -67,7 +67,7 @@ async function observeDevice(
   const content = await look.host.inspect(
     at.device,
     { clusterId: look.clusterId, datasetId: record.datasetId },
-    record.fileSystem,
+    blockFileSystem(record),
     call,
   );
   switch (content.kind) {

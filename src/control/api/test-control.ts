@@ -223,7 +223,7 @@ function viewOf(record: DatasetRecord): DatasetView {
     maximum_size: record.maximumSizeBytes,
     size: record.sizeBytes,
     pool: record.pool,
-    fs: record.fileSystem,
+    fs: record.fileSystem ?? "native",
     reclaim: record.reclaim,
     deleted: record.deletion !== null,
     phase: "pending",

@@ -252,6 +252,7 @@ export class CoreState {
       record.claim?.node === node ||
       record.residue === node ||
       record.superseded.includes(node) ||
+      record.copies.some((copy) => copy.node === node) ||
       record.op?.executor?.node === node ||
       this.wishes.get(record.datasetId)?.has(node) === true
     );

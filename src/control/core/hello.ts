@@ -147,6 +147,7 @@ function admit(state: CoreState, connection: ConnectionId, message: Hello, nowMs
     instance: message.instance,
     sinceMs: nowMs,
     pools: message.pools,
+    peer: { host: message.address.host, port: message.address.peerPort },
     observations: new Map(),
     containers: new Map(),
     sent: new Map(),

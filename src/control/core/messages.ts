@@ -123,6 +123,20 @@ function report(
       if (executor?.node !== session.node || executor.era !== session.era) return undefined;
       return change(state, datasetId, { kind: "op_closed", op: what.op, outcome: "done" }, nowMs);
     }
+    case "copied":
+      return change(state, datasetId, { kind: "move_copied", by, move: what.move }, nowMs);
+    case "sealed": {
+      const { move, generation } = what;
+      return change(state, datasetId, { kind: "move_sealed", by, move, generation }, nowMs);
+    }
+    case "received": {
+      const { move } = what;
+      return change(state, datasetId, { kind: "move_committed", by, move, atMs: nowMs }, nowMs);
+    }
+    case "settled":
+      return change(state, datasetId, { kind: "copy_settled", by }, nowMs);
+    case "discarded":
+      return change(state, datasetId, { kind: "copy_discarded", by }, nowMs);
     default:
       return unreachable(what);
   }

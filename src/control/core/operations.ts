@@ -265,6 +265,7 @@ function overrideAll(state: CoreState, nodeId: NodeId, nowMs: number): readonly 
       kind: "overridden",
       node: nodeId,
       op: state.newOp(),
+      atMs: nowMs,
     });
     if (refused === null) ended.push(datasetId);
   }

@@ -1,7 +1,7 @@
 import type { DatasetId, NodeId } from "../../domain/ids.ts";
 import { type DatasetRecord, nameOf } from "../../domain/record.ts";
-import { namesDigest, recordsDigest } from "../../protocol/digest.ts";
-import type { NameEntry, RecordEntry } from "../../protocol/agent-messages.ts";
+import { entryVersion, namesDigest, recordsDigest } from "../../protocol/digest.ts";
+import type { NameEntry, PeerAddress, RecordEntry } from "../../protocol/agent-messages.ts";
 import type { CoreState } from "./core-state.ts";
 import type { Session } from "./state.ts";
 
@@ -12,7 +12,8 @@ export function pushRecord(state: CoreState, record: DatasetRecord, wantedBy: No
   for (const node of [...state.currentOf.keys()].sort()) {
     const session = state.sessionOf(node);
     if (session === null) continue;
-    const version = `${record.revision}:${wantedBy ?? ""}`;
+    const entry: RecordEntry = { record, wantedBy, peer: peerFor(state, record, node) };
+    const version = entryVersion(entry);
     const had = session.sent.get(record.datasetId);
     if (!state.concerns(record, node)) {
       if (had === undefined) continue;
@@ -20,7 +21,7 @@ export function pushRecord(state: CoreState, record: DatasetRecord, wantedBy: No
       sendRecords(state, session, { all: false, entries: [], removed: [record.datasetId] });
     } else if (had !== version) {
       session.sent.set(record.datasetId, version);
-      sendRecords(state, session, { all: false, entries: [{ record, wantedBy }], removed: [] });
+      sendRecords(state, session, { all: false, entries: [entry], removed: [] });
     }
   }
 }
@@ -34,15 +35,22 @@ export function pushAllRecords(
 ): void {
   const entries: readonly RecordEntry[] = [...state.records.values()]
     .filter((record) => state.concerns(record, session.node))
-    .map((record) => ({ record, wantedBy: wantedBy(record) }));
+    .map((record) => ({
+      record,
+      wantedBy: wantedBy(record),
+      peer: peerFor(state, record, session.node),
+    }));
   session.sent.clear();
-  for (const { record, wantedBy: by } of entries) {
-    session.sent.set(record.datasetId, `${record.revision}:${by ?? ""}`);
-  }
+  for (const entry of entries) session.sent.set(entry.record.datasetId, entryVersion(entry));
   // An empty set is sent too: the agent must learn that it was told everything.
   if (recordsDigest(entries) === digest && entries.length > 0) {
     sendRecords(state, session, { all: false, entries: [], removed: [] });
   } else sendRecords(state, session, { all: true, entries, removed: [] });
+}
+
+/** Only the target of a move needs to reach another agent: its source. */
+function peerFor(state: CoreState, { move }: DatasetRecord, node: NodeId): PeerAddress | null {
+  return move?.target === node ? (state.sessionOf(move.source)?.peer ?? null) : null;
 }
 
 function sendRecords(

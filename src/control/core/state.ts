@@ -2,7 +2,12 @@ import type { Condition } from "../../domain/condition.ts";
 import type { BootId, ClusterId, DatasetId, NodeId } from "../../domain/ids.ts";
 import type { Pool } from "../../domain/pool.ts";
 import type { DatasetRecord } from "../../domain/record.ts";
-import type { ControlMessage, Mode, Observation } from "../../protocol/agent-messages.ts";
+import type {
+  ControlMessage,
+  Mode,
+  Observation,
+  PeerAddress,
+} from "../../protocol/agent-messages.ts";
 
 /** What the registry remembers of a node: who may speak, and as which machine. */
 export type NodeEntry = {
@@ -35,9 +40,10 @@ export type Session = {
   readonly instance: string;
   readonly sinceMs: number;
   readonly pools: readonly Pool[];
+  readonly peer: PeerAddress;
   readonly observations: Map<DatasetId, Observation>;
   readonly containers: Map<string, { readonly name: string; readonly volumes: readonly string[] }>;
-  /** `revision:wantedBy` of each record that it was last sent. */
+  /** What it was last told of each dataset (`entryVersion`). */
   readonly sent: Map<DatasetId, string>;
   readonly sentNames: Map<string, DatasetId>;
   ackedRevision: number;

@@ -25,7 +25,7 @@ export function datasetView(
     maximum_size: record.maximumSizeBytes,
     size: volume.kind === "exists" ? volume.sizeBytes : record.sizeBytes,
     pool: record.pool,
-    fs: record.fileSystem,
+    fs: record.fileSystem ?? "native",
     reclaim: record.reclaim,
     deleted: record.deletion !== null,
     phase: phaseOf(state, record, condition, nowMs),

@@ -1,0 +1,79 @@
+import { expect, test } from "vitest";
+import type { LocalCopy } from "../domain/local-copy.ts";
+import type { Claim, DatasetRecord, Move } from "../domain/record.ts";
+import { boots, freshLocal, nodes, ops } from "../domain/record-samples.ts";
+import type { Identity } from "../domain/volume.ts";
+import type { DesiredLocal } from "./local-desired.ts";
+import { chooseCopy } from "./local-look.ts";
+
+const [a = expect.unreachable(), b = expect.unreachable()] = nodes;
+const [era = expect.unreachable()] = boots;
+const [, first = expect.unreachable(), second = expect.unreachable()] = ops;
+const identity = (generation: number): Identity => ({
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the planner does not read it
+  clusterId: "c" as Identity["clusterId"],
+  datasetId: freshLocal.datasetId,
+  lineage: freshLocal.lineage,
+  generation,
+});
+const live = (generation: number): LocalCopy => ({ kind: "live", identity: identity(generation) });
+const sealed = (generation: number): LocalCopy => ({
+  kind: "sealed",
+  identity: identity(generation),
+  move: first,
+});
+const received = (generation: number, move = second): LocalCopy => ({
+  kind: "received",
+  identity: identity(generation),
+  move,
+});
+
+const claim: Claim = { node: a, era, generation: 9, phase: "taken", before: null };
+const record: DatasetRecord = { ...freshLocal, generation: 9, claim };
+const use: DesiredLocal = { kind: "use", record, claim };
+const move: Move = {
+  id: second,
+  source: b,
+  target: a,
+  phase: "sealed",
+  generation: 5,
+  openedAtMs: 1,
+};
+const receive: DesiredLocal = { kind: "receive", record, move };
+
+test("of several contents the one of the latest claim is used, never the fallback of an older one", () => {
+  expect(chooseCopy([sealed(3), received(5)], use)).toEqual(received(5));
+  expect(chooseCopy([received(5), sealed(3)], use)).toEqual(received(5));
+  expect(chooseCopy([received(5), live(6)], use)).toEqual(live(6));
+  expect(chooseCopy([live(0), received(5)], use)).toEqual(received(5));
+});
+
+test("of equal ones what was promoted comes before what it was made of, and that before a fallback", () => {
+  expect(chooseCopy([received(5), live(5)], use)).toEqual(live(5));
+  expect(chooseCopy([sealed(5), received(5)], use)).toEqual(received(5));
+});
+
+test("for a move only what it brought counts, but a live volume and remainders are seen", () => {
+  expect(chooseCopy([sealed(3)], receive)).toEqual({ kind: "absent" });
+  expect(chooseCopy([received(4, first)], receive)).toEqual({ kind: "absent" });
+  expect(chooseCopy([sealed(3), received(5)], receive)).toEqual(received(5));
+  const base = { kind: "base", move: second } as const;
+  expect(chooseCopy([base, { kind: "partial", move: second }], receive).kind).toBe("partial");
+  expect(chooseCopy([base, { kind: "partial", move: first }], receive)).toEqual(base);
+  expect(chooseCopy([{ kind: "partial", move: first }], receive).kind).toBe("partial");
+  expect(chooseCopy([received(5), live(1)], receive)).toEqual(live(1));
+});
+
+test("what is not ours is seen before everything else", () => {
+  const foreign = { kind: "foreign", detail: "garbage" } as const;
+  for (const want of [use, receive]) expect(chooseCopy([live(5), foreign], want)).toEqual(foreign);
+});
+
+test("what is spare or to be put aside is found beside what stays", () => {
+  const diverged = { kind: "diverged", identity: identity(2) } as const;
+  expect(chooseCopy([diverged, sealed(3)], { kind: "discard", record })).toEqual(sealed(3));
+  expect(chooseCopy([diverged], { kind: "discard", record })).toEqual({ kind: "absent" });
+  expect(chooseCopy([diverged, live(3)], { kind: "diverge", record })).toEqual(live(3));
+  expect(chooseCopy([diverged], { kind: "diverge", record })).toEqual(diverged);
+  expect(chooseCopy([], use)).toEqual({ kind: "absent" });
+});

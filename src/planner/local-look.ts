@@ -1,0 +1,81 @@
+import { unreachable } from "../lib/assert.ts";
+import type { OpId } from "../domain/ids.ts";
+import type { LocalCopy } from "../domain/local-copy.ts";
+import type { DesiredLocal } from "./local-desired.ts";
+
+type Of<Kind extends LocalCopy["kind"]> = Extract<LocalCopy, { readonly kind: Kind }>;
+type Absent = { readonly kind: "absent" };
+type Content = Of<"live" | "sealed" | "received">;
+
+/**
+ * The one of a pool's copies that matters for what is desired. A pool may have several of one
+ * dataset: the fallback of an earlier move beside what a later one brings. Whichever descends from
+ * the latest claim is the newest; an older one is never taken for it.
+ */
+export function chooseCopy(copies: readonly LocalCopy[], want: DesiredLocal): LocalCopy | Absent {
+  const foreign = copies.find((one): one is Of<"foreign"> => one.kind === "foreign");
+  if (foreign !== undefined) return foreign;
+  switch (want.kind) {
+    case "receive":
+      return incoming(copies, want.move.id);
+    case "seal":
+      return stateOf(copies, ["live", "sealed"]) ?? newest(copies) ?? remainder(copies);
+    case "diverge":
+      return stateOf(copies, ["live", "sealed", "diverged"]) ?? { kind: "absent" };
+    case "discard":
+      return (
+        stateOf(copies, ["sealed", "received", "base", "partial", "live"]) ?? { kind: "absent" }
+      );
+    case "operate":
+      return (
+        stateOf(copies, ["live", "sealed", "received", "base", "partial"]) ?? { kind: "absent" }
+      );
+    case "use":
+    case "release":
+    case "cut":
+    case "nothing":
+    case "unknown":
+      return newest(copies) ?? remainder(copies);
+    default:
+      return unreachable(want);
+  }
+}
+
+/** What this move brought; a live volume, as nothing is received beside one. */
+function incoming(copies: readonly LocalCopy[], move: OpId): LocalCopy | Absent {
+  const live = stateOf(copies, ["live"]);
+  if (live !== null) return live;
+  const ours = copies.filter((one) => "move" in one && one.move === move);
+  return (
+    stateOf(ours, ["received", "partial", "base"]) ??
+    stateOf(copies, ["partial"]) ?? { kind: "absent" }
+  );
+}
+
+function newest(copies: readonly LocalCopy[]): Content | null {
+  const rank: readonly Content["kind"][] = ["live", "received", "sealed"];
+  const contents = copies.filter((one): one is Content => rank.some((kind) => kind === one.kind));
+  return (
+    contents.sort(
+      (a, b) =>
+        b.identity.generation - a.identity.generation ||
+        rank.indexOf(a.kind) - rank.indexOf(b.kind),
+    )[0] ?? null
+  );
+}
+
+function remainder(copies: readonly LocalCopy[]): LocalCopy | Absent {
+  return stateOf(copies, ["diverged", "base", "partial"]) ?? { kind: "absent" };
+}
+
+/** The first kind of these that is there. */
+function stateOf(
+  copies: readonly LocalCopy[],
+  kinds: readonly LocalCopy["kind"][],
+): LocalCopy | null {
+  for (const kind of kinds) {
+    const found = copies.find((one) => one.kind === kind);
+    if (found !== undefined) return found;
+  }
+  return null;
+}
