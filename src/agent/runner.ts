@@ -158,17 +158,8 @@ export class Runner implements AsyncDisposable {
         if (backend !== undefined) return backend;
         throw new FlockerError("POOL_UNKNOWN", `This node has no pool named ${pool}.`);
       },
-      valid: (action) => this.#valid(action),
+      valid: (action) => this.#core.state.stands(action),
     };
-  }
-
-  #valid(action: Action): boolean {
-    if (action.generation === null) return true;
-    const want = this.#core.state.desired(action.datasetId);
-    return (
-      (want.kind === "use" || want.kind === "release") &&
-      want.claim.generation === action.generation
-    );
   }
 
   async #observe(datasetId: DatasetId, record: DatasetRecord | null): Promise<void> {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { boots, fresh } from "../../domain/record-samples.ts";
+import { boots, fresh, nodes, refs } from "../../domain/record-samples.ts";
 import { parseClusterId } from "../../domain/ids.ts";
-import type { Claim, DatasetRecord } from "../../domain/record.ts";
+import type { Claim, DatasetRecord, Op } from "../../domain/record.ts";
 import type { ObservedAttachable } from "../../planner/observed.ts";
 import { AgentCore } from "./agent-core.ts";
 import type { AgentEffect, AgentEvent, RunFile } from "./effects.ts";
@@ -131,4 +131,50 @@ test("a grant that the process before may have declined is unused until a sessio
   const message = { kind: "records", revision: 1, all: false, entries: [], removed: [] } as const;
   step({ kind: "received", message });
   expect(executed(step(absent))).toEqual(["create_volume"]);
+});
+
+/** An agent that is to take the dataset's attachment from another node. */
+function executorOfOp() {
+  const { step } = agentWith("taken", []);
+  const [target = missing()] = nodes.filter((node) => node !== fresh.primary);
+  const executor = { node: fresh.primary, era, session: 1 };
+  const kind = "force_detach";
+  const op: Op = { id: fresh.lineage, kind, target, executor, vanishedAtMs: null };
+  const [ref = missing()] = refs;
+  const record: DatasetRecord = { ...fresh, volume: { kind: "exists", ref, sizeBytes: 1 }, op };
+  const entries = [{ record, wantedBy: null, peer: null }];
+  const message = { kind: "records", revision: 2, all: true, entries, removed: [] } as const;
+  const effects = [...step({ kind: "received", message }), ...step({ kind: "tick" })];
+  const persisted = (token: number): readonly AgentEffect[] => step({ kind: "persisted", token });
+  for (const token of [1, 2, 3, 4, ...tokens(effects)]) persisted(token);
+  const volume = { ref, datasetId, op: fresh.lineage, sizeBytes: 1, attachedTo: null };
+  const see = (observed: ObservedAttachable): readonly AgentEffect[] =>
+    step({ kind: "observed", datasetId, observed });
+  const elsewhere = { kind: "elsewhere", volume, node: target } as const;
+  const detached = { kind: "detached", volume } as const;
+  // The look that was under way when the order came.
+  see({ kind: "shown", holders: [] });
+  return { step, see, elsewhere, detached };
+}
+
+test("an op that was reported as done is not carried out again, whatever is seen", () => {
+  const { step, see, elsewhere, detached } = executorOfOp();
+  expect(released(see(detached))).toBe(true);
+
+  // It was closed, and the dataset granted anew; this node has not heard of that yet.
+  for (let ticks = 0; ticks < 3; ticks += 1) step({ kind: "tick" });
+  const effects = see(elsewhere);
+  expect(executed(effects)).toEqual([]);
+  expect(released(effects)).toBe(true);
+});
+
+test("an op is carried out only within a session", () => {
+  const { step, see, elsewhere } = executorOfOp();
+  step({ kind: "disconnected" });
+  expect(executed(see(elsewhere))).toEqual([]);
+});
+
+test("an op is carried out by the node that was asked", () => {
+  const { see, elsewhere } = executorOfOp();
+  expect(executed(see(elsewhere))).toEqual(["force_detach"]);
 });

@@ -1,8 +1,10 @@
 import type { Condition } from "../../domain/condition.ts";
-import type { BootId, ClusterId, DatasetId, NodeId } from "../../domain/ids.ts";
+import type { BootId, ClusterId, DatasetId, NodeId, OpId } from "../../domain/ids.ts";
 import type { Pool } from "../../domain/pool.ts";
 import type { decideAttachable } from "../../planner/decide.ts";
 import type { DatasetRecord } from "../../domain/record.ts";
+import { unreachable } from "../../lib/assert.ts";
+import type { Action } from "../../planner/action.ts";
 import { type Desired, desiredOf } from "../../planner/desired.ts";
 import type { ObservedAttachable } from "../../planner/observed.ts";
 import type { AgentMessage, Mode, RecordEntry, StorePoint } from "../../protocol/agent-messages.ts";
@@ -92,6 +94,8 @@ export type Local = {
    */
   releaseAsked: number | null;
   takenSent: number | null;
+  /** The op that was reported as done: it is over, though its record may not have come yet. */
+  opDone: OpId | null;
   /** Highest generation that this node has, or may have, acted under: it cannot be declined. */
   begun: number;
   /** Since when this node wishes for it; kept over retries. */
@@ -224,6 +228,7 @@ export class AgentState {
       lastUnmountAtMs: null,
       releaseAsked: null,
       takenSent: null,
+      opDone: null,
       begun: this.#inherited.get(datasetId) ?? 0,
       wishSinceMs: null,
       wishEndedAtMs: 0,
@@ -249,10 +254,33 @@ export class AgentState {
     }
     if (entry === undefined && !this.synced) return { kind: "unknown" };
     const want = desiredOf(entry?.record, this.options.node, this.options.bootId);
+    // Only a live session's word: what was ordered once may be over, and another may have it.
+    if (want.kind === "operate" && this.link?.synced !== true) return { kind: "unknown" };
     // A store that was set back may still show a claim that was given back long ago.
     const hasEnded =
       want.kind === "use" && want.claim.generation <= (this.ended.get(datasetId) ?? 0);
     return hasEnded ? { kind: "nothing" } : want;
+  }
+
+  /** Whether what an action was decided on still stands (design 4.4). */
+  stands(action: Action): boolean {
+    const want = this.desired(action.datasetId);
+    switch (want.kind) {
+      case "use":
+      case "release":
+        return want.claim.generation === action.generation;
+      case "operate":
+        return action.kind === "detach_volume" || ("op" in action && action.op === want.op.id);
+      case "clean":
+        return action.kind === "detach_volume" || action.kind === "cut_access";
+      case "cut":
+        return action.kind === "cut_access";
+      case "nothing":
+      case "unknown":
+        return false;
+      default:
+        return unreachable(want);
+    }
   }
 
   /** Names one step of this process in the logs. */

@@ -4,7 +4,7 @@ import type { Report } from "../../domain/report.ts";
 import { unreachable } from "../../lib/assert.ts";
 import type { Action } from "../../planner/action.ts";
 import { decideAttachable } from "../../planner/decide.ts";
-import { type Decision, wait } from "../../planner/decision.ts";
+import { type Decision, report as sayReport, wait } from "../../planner/decision.ts";
 import type { Desired } from "../../planner/desired.ts";
 import type { ObservedAttachable } from "../../planner/observed.ts";
 import type { Observation } from "../../protocol/agent-messages.ts";
@@ -44,7 +44,7 @@ export function observed(
   }
   const want = state.desired(datasetId);
   const decide = state.options.decide ?? decideAttachable;
-  const decision = answeredMount(local, want, see) ?? decide(want, see);
+  const decision = answeredMount(local, want, see) ?? doneOp(local, want) ?? decide(want, see);
   follow(state, local, { want, decision }, nowMs);
   report(state, local);
 }
@@ -61,6 +61,15 @@ function answeredMount(local: Local, want: Desired, see: ObservedAttachable): De
     "HELD",
     `Dataset ${local.datasetId} was given to ${local.users.size} container(s) that did not bind it yet.`,
   );
+}
+
+/**
+ * A forced detach that was reported as done may be over for the control service too: the target
+ * then has a new claim, and what is seen attached to it is no longer ours to take (hazard F4).
+ */
+function doneOp(local: Local, want: Desired): Decision | null {
+  if (want.kind !== "operate" || local.opDone !== want.op.id) return null;
+  return sayReport({ kind: "op_done", op: want.op.id });
 }
 
 function follow(
@@ -166,6 +175,7 @@ function tell(state: AgentState, local: Local, what: Report, nowMs: number): voi
     return;
   }
   local.condition = null;
+  if (what.kind === "op_done") local.opDone = what.op;
   // Said again until the record shows it: the message or its effect may have been lost.
   local.wakeAtMs = nowMs + state.timings.resendMs;
   state.send({ kind: "report", datasetId: local.datasetId, report: what });

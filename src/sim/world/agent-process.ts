@@ -96,7 +96,7 @@ export class AgentProcess {
       clusterId,
       host: this.host,
       backend: () => driver,
-      valid: (action) => this.#valid(action),
+      valid: (action) => flaws.alwaysValid === true || this.core.state.stands(action),
     };
     this.core = new AgentCore(this.#options());
     flaws.started?.(this);
@@ -203,15 +203,6 @@ export class AgentProcess {
     if (connection === null) return;
     if (this.#heardAtMs + deadMs < this.machine.nowMs) connection.closeAtAgent();
     else connection.toControl.send({ kind: "ping", nonce: 0 });
-  }
-
-  #valid(action: Action): boolean {
-    if (this.around.flaws.alwaysValid === true || action.generation === null) return true;
-    const want = this.core.state.desired(action.datasetId);
-    return (
-      (want.kind === "use" || want.kind === "release") &&
-      want.claim.generation === action.generation
-    );
   }
 
   #perform(effect: AgentEffect): void {
