@@ -9,6 +9,7 @@ export const requiredKinds = [
   "seeds",
   "mutants",
   "conformance memory",
+  "conformance memory local",
   "conformance loopback",
   "conformance store memory",
   "conformance store sqlite",

@@ -47,7 +47,8 @@ export interface LocalBackend extends AsyncDisposable {
   list(call: Call): Promise<readonly DatasetId[]>;
   /**
    * A fresh direct look at everything that the pool has of one dataset; writes nothing. Empty when
-   * there is nothing. A pool that is not there any more fails with `POOL_MISSING`.
+   * there is nothing. What `send` keeps for itself is not shown. A pool that is not there any more
+   * fails with `POOL_MISSING`.
    */
   look(datasetId: DatasetId, call: Call): Promise<readonly LocalCopy[]>;
   /** Bytes that the live volume's data takes; null when there is none. */
@@ -55,25 +56,29 @@ export interface LocalBackend extends AsyncDisposable {
   /**
    * Makes an empty live volume: a directory `data` (0777) and beside it the identity, durable, with
    * generation 0. The limit stands before it is there. The same lineage twice is one volume; a live
-   * one of another lineage fails with `VOLUME_EXISTS` and stays as it is.
+   * one of another lineage, or a sealed one, fails with `VOLUME_EXISTS` and stays as it is. A size
+   * outside of the capabilities fails with `SIZE_OUT_OF_RANGE`.
    */
   create(volume: MadeLive & { readonly identity: Identity }, call: Call): Promise<void>;
   /**
-   * Where the live volume lies on this node: the directory that holds `data`. It is bound from here
-   * and from nowhere else. Does not touch the storage.
+   * Where the live volume lies on this node: the directory that holds `data`. Does not touch the
+   * storage. Callers bind it from here and from nowhere else.
    */
   livePath(datasetId: DatasetId): string;
   /**
    * Writes `identity.generation` into the live volume's identity, durably. Other ids or lineage, or
-   * a greater generation there, fail with `BACKEND_REJECTED` and write nothing.
+   * a greater generation there, fail with `BACKEND_REJECTED` and write nothing. Without a live
+   * volume it fails with `VOLUME_NOT_FOUND`.
    */
   stamp(identity: Identity, call: Call): Promise<void>;
   /** Everything that was written to the live volume is durable when it has returned. */
   sync(datasetId: DatasetId, call: Call): Promise<void>;
   /**
-   * Makes the live volume read-only, syncs it and takes the last snapshot of it for `move`: durable,
-   * and nothing is in the volume that is not in the snapshot, or it fails with `VOLUME_BUSY` and the
-   * volume is live as before. The same move twice is one seal. Callers proved that nobody holds it.
+   * Makes the live volume read-only, syncs it and takes the last snapshot of it for `move`:
+   * durable, and nothing is in the volume that is not in the snapshot, or it fails with
+   * `VOLUME_BUSY` and the volume is live as before. The same move twice is one seal, with a new
+   * snapshot if somebody wrote since. A volume that is sealed for another move is sealed for this
+   * one. Callers proved that nobody holds it.
    */
   seal(at: { readonly datasetId: DatasetId; readonly move: OpId }, call: Call): Promise<void>;
   /**
@@ -88,10 +93,10 @@ export interface LocalBackend extends AsyncDisposable {
    */
   reopen(volume: MadeLive, call: Call): Promise<void>;
   /**
-   * Writes one stage of a move to `sink` and ends it. `base` is a snapshot that is taken at the first
-   * call of the move, and the same one at later calls; `delta` is the seal's snapshot, on top of the
-   * base when `onBase`, whole otherwise. Before the seal, `delta` fails with `VOLUME_NOT_FOUND`. A
-   * sink that breaks fails the call and leaves nothing running.
+   * Writes one stage of a move to `sink` and ends it. `base` is a snapshot that is taken at the
+   * first call of the move, and the same one at later calls; `delta` is the seal's snapshot, on
+   * top of the base when `onBase`, whole otherwise. Before the seal, `delta` fails with
+   * `VOLUME_NOT_FOUND`. A sink that breaks fails the call and leaves nothing running.
    */
   send(
     stream: StreamOf & { readonly onBase: boolean },
@@ -101,10 +106,10 @@ export interface LocalBackend extends AsyncDisposable {
   /** Bytes that `send` will roughly write: what progress and reservations count with. */
   streamBytes(stream: StreamOf & { readonly onBase: boolean }, call: Call): Promise<number>;
   /**
-   * Reserves and receives one stage of a move, beside everything else. Until `accept` it is partial.
-   * A pool with less than `reserveBytes` free fails with `POOL_FULL` before anything is read. A stream
-   * that breaks, or is refused, fails and leaves a partial copy at most; what was partial before is
-   * removed first.
+   * Reserves and receives one stage of a move, beside everything else. Until `accept` it is
+   * partial. A pool with less than `reserveBytes` free fails with `POOL_FULL` before anything is
+   * read. A stream that breaks, or is refused, fails and leaves a partial copy at most; what was
+   * partial before is removed first.
    */
   receive(
     stream: StreamOf & { readonly onBase: boolean; readonly reserveBytes: number },
@@ -114,14 +119,16 @@ export interface LocalBackend extends AsyncDisposable {
   /**
    * Syncs what was received (an error fails the call) and gives it its final name, durably: `base`
    * becomes a base, `delta` a received copy, if its identity is `datasetId`'s. Callers compared the
-   * sums of both ends. Accepted before is no error.
+   * sums of both ends. Accepted before is no error. With nothing to accept it fails with
+   * `VOLUME_NOT_FOUND`, with another identity with `BACKEND_REJECTED`.
    */
   accept(stream: StreamOf, call: Call): Promise<void>;
   /**
    * Makes the copy that `move` brought here live: a writable snapshot of it in the place of a live
-   * or sealed volume of an older generation, which goes. The limit is set and read back before it
-   * is live. A live volume of the same or a greater generation stays as it is, and the call
-   * succeeds only if it was made from this copy.
+   * volume of an older generation, or of a sealed one of no greater generation, which goes. The
+   * limit is set and read back before it is live. A live volume of the same or a greater generation
+   * stays as it is, and the call succeeds only if it was made from this copy. Without such a copy
+   * it fails with `VOLUME_NOT_FOUND`.
    */
   promote(volume: MadeLive & { readonly move: OpId }, call: Call): Promise<void>;
   /**
@@ -138,9 +145,12 @@ export interface LocalBackend extends AsyncDisposable {
     to: MadeLive & { readonly identity: Identity },
     call: Call,
   ): Promise<void>;
-  /** Removes what is left of receives for moves other than `except`; whole copies stay. */
+  /**
+   * Removes what moves other than `except` left behind: partial copies, bases, snapshots that were
+   * sent. Live, sealed, received and diverged copies stay.
+   */
   discardPartial(datasetId: DatasetId, except: OpId | null, call: Call): Promise<void>;
-  /** Removes sealed, received and base copies; live and diverged ones stay. */
+  /** Removes all copies but live and diverged ones. */
   discard(datasetId: DatasetId, call: Call): Promise<void>;
   /**
    * Removes everything of the dataset but diverged copies, live included. In use fails with

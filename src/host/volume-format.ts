@@ -4,7 +4,7 @@ import type { Device, Identity } from "../domain/volume.ts";
 import { FlockerError } from "../lib/errors.ts";
 import { exec } from "../lib/exec.ts";
 import { childOptions, type HostPaths, sameDevice, shellArgs } from "./host-paths.ts";
-import { newBlock } from "./identity-block.ts";
+import { newBlock } from "../backends/identity-block.ts";
 import { look } from "./volume-look.ts";
 
 /**

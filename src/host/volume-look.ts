@@ -5,7 +5,7 @@ import type { Device, Identity } from "../domain/volume.ts";
 import { FlockerError } from "../lib/errors.ts";
 import { exec } from "../lib/exec.ts";
 import { childOptions, type HostPaths, sameDevice, shellArgs } from "./host-paths.ts";
-import { type Block, decodeBlock } from "./identity-block.ts";
+import { type Block, decodeBlock } from "../backends/identity-block.ts";
 
 type Expected = Pick<Identity, "clusterId" | "datasetId">;
 

@@ -14,7 +14,13 @@ import {
   volumePath,
 } from "./host-paths.ts";
 import { unmount } from "./unmount.ts";
-import { decodeBlock, encodeSlot, identityFile } from "./identity-block.ts";
+import {
+  checkStamp,
+  decodeBlock,
+  encodeSlot,
+  identityFile,
+  rejected,
+} from "../backends/identity-block.ts";
 import { mountAt, readMountinfo } from "./mountinfo.ts";
 import { lookClosely } from "./volume-look.ts";
 
@@ -69,7 +75,7 @@ async function verifyAndStampUnmounted(
     const detail = content.kind === "foreign" ? content.detail : `it is ${content.kind}`;
     throw rejected("IDENTITY_MISMATCH", `Device ${device.path}: ${detail}.`);
   }
-  compare(content.identity, identity);
+  checkStamp(content.identity, identity);
   if (content.identity.generation === identity.generation) return;
   const { slot, counter } = block.next;
   const args = [fileSystem, mountOptions[fileSystem], device.path, `${paths.runDir}/look`];
@@ -123,7 +129,7 @@ async function verifyAndStamp(
   if (block.kind !== "valid") {
     throw rejected("IDENTITY_MISMATCH", `The identity block on ${device.path} is ${block.kind}.`);
   }
-  compare(block.identity, identity);
+  checkStamp(block.identity, identity);
   await mkdir(`${paths.runDir}/devices`, { recursive: true, mode: 0o700 });
   const note = `${device.path}\n${device.diskSequence}\n`;
   await writeFile(notePath(paths, identity.datasetId), note);
@@ -132,35 +138,6 @@ async function verifyAndStamp(
     ...childOptions(call),
     input: encodeSlot({ counter: block.next.counter, identity }),
   });
-}
-
-/** Ids equal and marker not above the claim, or nothing is mounted (design 4.8). */
-function compare(found: Identity, claimed: Identity): void {
-  if (found.clusterId !== claimed.clusterId || found.datasetId !== claimed.datasetId) {
-    throw rejected(
-      "IDENTITY_MISMATCH",
-      `The volume of dataset ${claimed.datasetId} bears the identity of dataset ` +
-        `${found.datasetId} of cluster ${found.clusterId}. Nothing was mounted.`,
-    );
-  }
-  if (found.lineage !== claimed.lineage) {
-    throw rejected(
-      "IDENTITY_MISMATCH",
-      `The volume of dataset ${claimed.datasetId} descends from mkfs ${found.lineage}, its record ` +
-        `from ${claimed.lineage}. Nothing was mounted.`,
-    );
-  }
-  if (found.generation > claimed.generation) {
-    throw rejected(
-      "STALE_CLAIM",
-      `The volume of dataset ${claimed.datasetId} was used under generation ${found.generation}, ` +
-        `newer than this node's claim (${claimed.generation}). Nothing was mounted.`,
-    );
-  }
-}
-
-function rejected(condition: "IDENTITY_MISMATCH" | "STALE_CLAIM", message: string): FlockerError {
-  return new FlockerError("BACKEND_REJECTED", message, { details: { condition } });
 }
 
 /** See `Host.unmountVolume`. */

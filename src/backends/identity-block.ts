@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { parseClusterId, parseDatasetId, parseOpId } from "../domain/ids.ts";
 import type { Identity } from "../domain/volume.ts";
+import { FlockerError } from "../lib/errors.ts";
 
 /**
  * The identity of a volume, beside `data/`: two slots of 4 KiB with a counter and a checksum,
@@ -84,6 +85,38 @@ export function decodeBlock(block: Buffer): Block {
 /** The whole file as mkfs makes it: the first slot written, the second still free. */
 export function newBlock(identity: Identity): Buffer {
   return Buffer.concat([encodeSlot({ counter: 1, identity }), Buffer.alloc(slotBytes)]);
+}
+
+/** Ids equal and marker not above the claim, or nothing is mounted (design 4.8). */
+export function checkStamp(found: Identity, claimed: Identity): void {
+  if (found.clusterId !== claimed.clusterId || found.datasetId !== claimed.datasetId) {
+    throw rejected(
+      "IDENTITY_MISMATCH",
+      `The volume of dataset ${claimed.datasetId} bears the identity of dataset ` +
+        `${found.datasetId} of cluster ${found.clusterId}. Nothing was mounted.`,
+    );
+  }
+  if (found.lineage !== claimed.lineage) {
+    throw rejected(
+      "IDENTITY_MISMATCH",
+      `The volume of dataset ${claimed.datasetId} descends from mkfs ${found.lineage}, its record ` +
+        `from ${claimed.lineage}. Nothing was mounted.`,
+    );
+  }
+  if (found.generation > claimed.generation) {
+    throw rejected(
+      "STALE_CLAIM",
+      `The volume of dataset ${claimed.datasetId} was used under generation ${found.generation}, ` +
+        `newer than this node's claim (${claimed.generation}). Nothing was mounted.`,
+    );
+  }
+}
+
+export function rejected(
+  condition: "IDENTITY_MISMATCH" | "STALE_CLAIM",
+  message: string,
+): FlockerError {
+  return new FlockerError("BACKEND_REJECTED", message, { details: { condition } });
 }
 
 function checksum(text: string): string {
