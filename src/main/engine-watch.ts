@@ -33,8 +33,7 @@ export function watchEngine({ engine, log, changed }: WatchOptions): AsyncDispos
           ? answer.value.map(({ id, name, state, running, volumes }) => ({
               id,
               name,
-              // Between Mount and start a container is "created": it is a user all the same.
-              running: running || state === "created",
+              state: running ? "running" : state === "created" ? "created" : "ended",
               volumes,
             }))
           : null,

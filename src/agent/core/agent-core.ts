@@ -2,9 +2,10 @@ import { unreachable } from "../../lib/assert.ts";
 import { AgentState, type AgentOptions } from "./agent-state.ts";
 import { executed, kick, observed, report } from "./dataset-loop.ts";
 import type { AgentEffect, AgentEvent } from "./effects.ts";
-import { connected, disconnected, received } from "./link.ts";
-import { answerMount, considerRelease, expireMounts, reconcileUsers } from "./mounts.ts";
+import { connected, disconnected, received, sendContainers } from "./link.ts";
+import { answerMount, considerRelease, expireMounts } from "./mounts.ts";
 import { abandoned, called, expireRequests } from "./plugin.ts";
+import { reconcileUsers } from "./users.ts";
 
 /**
  * The agent without its surroundings: `(state, event, nowMs) → effects`. Deterministic, no clock,
@@ -74,7 +75,7 @@ export class AgentCore {
   ): void {
     const { state } = this;
     state.engine = containers === null ? null : { atMs: nowMs, containers };
-    if (containers !== null) state.send({ kind: "containers", containers });
+    if (containers !== null) sendContainers(state);
   }
 
   #tick(nowMs: number): void {

@@ -18,6 +18,8 @@ export type Timings = {
   readonly userHoldMs: number;
   /** Two looks without a sign of a user, this far apart, end it. */
   readonly userMissMs: number;
+  /** A container that was created keeps the users of its volumes for so long, should it start. */
+  readonly userStartMs: number;
   readonly mountMs: number;
   readonly requestMs: number;
   readonly lookupMs: number;
@@ -34,6 +36,7 @@ export const timings: Timings = {
   lingerMs: 10_000,
   userHoldMs: 120_000,
   userMissMs: 60_000,
+  userStartMs: 600_000,
   mountMs: 110_000,
   requestMs: 50_000,
   lookupMs: 2_000,

@@ -26,7 +26,7 @@ export type User = {
   readonly id: string;
   readonly callId: number | null;
   readonly sinceMs: number;
-  /** First look that found no sign of it; a second one, late enough, ends it. */
+  /** Instant of the first look that found no sign of it; a second one, late enough, ends it. */
   readonly missedAtMs: number | null;
 };
 
@@ -41,7 +41,8 @@ export type RunFile = {
 export type ContainerSeen = {
   readonly id: string;
   readonly name: string;
-  readonly running: boolean;
+  /** `created`: it never ran, and may be about to; `running`: it has processes, or will again. */
+  readonly state: "created" | "running" | "ended";
   readonly volumes: readonly string[];
 };
 

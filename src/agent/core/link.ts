@@ -125,6 +125,21 @@ function welcome(state: AgentState, message: Of<"welcome">, nowMs: number): void
     if (local.phase === "idle") local.wakeAtMs = nowMs;
   }
   for (const { message: request } of state.requests.values()) state.send(request);
+  sendContainers(state);
+}
+
+/** What the engine runs, for every session anew: a removal elsewhere rests on it. */
+export function sendContainers(state: AgentState): void {
+  if (state.engine === null) return;
+  const containers = state.engine.containers
+    .filter(({ volumes }) => volumes.length > 0)
+    .map(({ id, name, state: phase, volumes }) => ({
+      id,
+      name,
+      running: phase === "running",
+      volumes,
+    }));
+  state.send({ kind: "containers", containers });
 }
 
 function seenUpTo(state: AgentState, revision: number): void {

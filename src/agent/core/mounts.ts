@@ -196,27 +196,3 @@ export function declineLate(state: AgentState, local: Local): boolean {
   state.send({ kind: "declined", datasetId: local.datasetId, generation });
   return true;
 }
-
-/**
- * Ends users that nobody shows any more: the engine was killed and never sent their Unmount. An
- * answered Mount is kept for `userHoldMs`; then two looks far apart must both find no sign of it.
- */
-export function reconcileUsers(state: AgentState, local: Local, nowMs: number): void {
-  const { engine, timings } = state;
-  const record = state.records.get(local.datasetId)?.record;
-  if (engine === null || record === undefined || local.observed?.kind !== "shown") return;
-  const inUse =
-    local.observed.holders.length > 0 ||
-    engine.containers.some((container) => container.running && uses(container, record));
-  for (const user of local.users.values()) {
-    const young = nowMs < user.sinceMs + timings.userHoldMs;
-    if (inUse || young) {
-      if (user.missedAtMs !== null) local.users.set(user.id, { ...user, missedAtMs: null });
-    } else if (user.missedAtMs === null) {
-      local.users.set(user.id, { ...user, missedAtMs: nowMs });
-    } else if (nowMs >= user.missedAtMs + timings.userMissMs) {
-      state.log("warn", "user.dropped", { datasetId: local.datasetId, userId: user.id });
-      unmount(state, local, user.id, nowMs);
-    }
-  }
-}

@@ -28,7 +28,7 @@ export const absentCreates: AgentFlaws = {
 };
 
 export const noUserHold: AgentFlaws = {
-  timings: { ...timings, userHoldMs: 0, userMissMs: 0 },
+  timings: { ...timings, userHoldMs: 0, userMissMs: 0, userStartMs: 0 },
 };
 
 /** The list of names is behind what was acknowledged, and a negative comes from it. */

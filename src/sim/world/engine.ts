@@ -69,7 +69,7 @@ export class Engine {
     return [...this.containers.values()].map(({ id, volume, phase }) => ({
       id,
       name: id,
-      running: phase === "running",
+      state: phase === "running" ? "running" : phase === "stopped" ? "ended" : "created",
       volumes: [volume],
     }));
   }
