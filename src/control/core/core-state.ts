@@ -47,12 +47,14 @@ export type PendingCreate = {
   }[];
 };
 
-export type PendingHello = {
-  readonly hello: Hello;
-  readonly old: ConnectionId;
-  /** The old session answered: now the one who said this hello is asked. */
-  readonly oldAlive: boolean;
-};
+/** A hello that is decided on once a sign of life came, or did not. */
+export type PendingHello =
+  /** The node has a session: a restarted agent's old connection is dead, a clone's is not. */
+  | { readonly asked: "old"; readonly hello: Hello; readonly old: ConnectionId }
+  /** That one answered: now the one who said this hello is asked. */
+  | { readonly asked: "rival"; readonly hello: Hello }
+  /** It is behind its node: only whoever still speaks was set back. */
+  | { readonly asked: "behind"; readonly hello: Hello };
 
 /**
  * Everything the control service knows, and the two queues through which it acts. Deterministic: no

@@ -28,39 +28,56 @@ export function hello(
   }
   const old = state.sessionOf(message.node);
   if (old !== null && old.connection !== connection && old.instance !== message.instance) {
-    // A restarted agent's old connection is dead; a clone's is not. Only an answer can tell.
-    state.pendingHellos.set(connection, { hello: message, old: old.connection, oldAlive: false });
+    state.pendingHellos.set(connection, { asked: "old", hello: message, old: old.connection });
     state.output({ kind: "probe", connection: old.connection });
     return;
   }
-  if (old !== null && old.connection !== connection) endSession(state, old, "replaced");
-  admit(state, connection, message, nowMs);
+  admitUnlessLate(state, connection, message, nowMs);
+}
+
+/**
+ * A hello may be late on a connection that its agent has given up: what was acknowledged on a newer
+ * one, or the next boot, is then no proof of a machine that was set back.
+ */
+function admitUnlessLate(
+  state: CoreState,
+  connection: ConnectionId,
+  message: Hello,
+  nowMs: number,
+): void {
+  const entry = state.nodes.get(message.node);
+  if (entry !== undefined && isBehind(state, entry, message)) {
+    state.pendingHellos.set(connection, { asked: "behind", hello: message });
+    state.output({ kind: "probe", connection });
+  } else admit(state, connection, message, nowMs);
 }
 
 /**
  * The answer to a probe. Two machines speak for one node only if both answer: the hello of a
  * process that has ended may arrive after its successor's.
  */
-export function probed(state: CoreState, old: ConnectionId, alive: boolean, nowMs: number): void {
-  const own = state.pendingHellos.get(old);
-  if (own?.oldAlive === true) {
-    state.pendingHellos.delete(old);
+export function probed(state: CoreState, asked: ConnectionId, alive: boolean, nowMs: number): void {
+  const own = state.pendingHellos.get(asked);
+  if (own !== undefined && own.asked !== "old") {
+    state.pendingHellos.delete(asked);
     const entry = state.nodes.get(own.hello.node);
-    if (alive && entry !== undefined) clash(state, old, entry, own.hello);
-    else state.output({ kind: "close", connection: old, reason: "silent" });
+    if (!alive || entry === undefined) {
+      state.output({ kind: "close", connection: asked, reason: "silent" });
+    } else if (own.asked === "rival") clash(state, asked, entry, own.hello);
+    else admit(state, asked, own.hello, nowMs);
     return;
   }
   for (const [connection, pending] of state.pendingHellos) {
-    if (pending.old !== old || pending.oldAlive) continue;
+    if (pending.asked !== "old" || pending.old !== asked) continue;
     if (alive) {
-      state.pendingHellos.set(connection, { ...pending, oldAlive: true });
+      state.pendingHellos.set(connection, { asked: "rival", hello: pending.hello });
       state.output({ kind: "probe", connection });
       continue;
     }
     state.pendingHellos.delete(connection);
-    const session = state.sessions.get(old);
+    const session = state.sessions.get(asked);
     if (session !== undefined) endSession(state, session, "silent");
-    admit(state, connection, pending.hello, nowMs);
+    admitUnlessLate(state, connection, pending.hello, nowMs);
   }
 }
 
@@ -119,6 +136,8 @@ export function setCondition(state: CoreState, session: Session, what: Condition
 }
 
 function admit(state: CoreState, connection: ConnectionId, message: Hello, nowMs: number): void {
+  const old = state.sessionOf(message.node);
+  if (old !== null && old.connection !== connection) endSession(state, old, "replaced");
   const former = state.nodes.get(message.node);
   checkPoint(state, message.seen);
   const wentBack = former !== undefined && isBehind(state, former, message);
@@ -194,12 +213,15 @@ function formerBoots(former: NodeEntry | undefined, message: Hello): NodeEntry["
   return [former.bootId, ...former.formerBootIds].slice(0, formerBootsMax);
 }
 
-/** A boot that ended, or a disk that lost what it had acknowledged: a snapshot came back. */
+/**
+ * A boot that ended, or an agent that is behind what it acknowledged: a snapshot came back. An
+ * agent that remembers nothing was not set back: its files were moved away.
+ */
 function isBehind(state: CoreState, former: NodeEntry, message: Hello): boolean {
   if (former.wentBack && former.bootId === message.bootId) return true;
   if (former.formerBootIds.includes(message.bootId)) return true;
   if (former.bootId !== message.bootId || former.ackedStoreId !== state.storeId) return false;
-  return (message.seen?.revision ?? 0) < former.ackedRevision;
+  return message.seen !== null && message.seen.revision < former.ackedRevision;
 }
 
 /** The reboot of a node ends its old era's claims and the ops that it carried out. */

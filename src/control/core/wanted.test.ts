@@ -1,79 +1,16 @@
 import { expect, test } from "vitest";
-import {
-  parseBootId,
-  parseClusterId,
-  parseDatasetId,
-  parseNodeId,
-  type NodeId,
-} from "../../domain/ids.ts";
-import type { Pool } from "../../domain/pool.ts";
-import type { Hello } from "../../protocol/agent-messages.ts";
+import { parseDatasetId, parseNodeId, type NodeId } from "../../domain/ids.ts";
 import { ControlCore } from "./control-core.ts";
 import { datasetCondition } from "./dataset-condition.ts";
 import type { CoreOutput } from "./state.ts";
-
-const uuid = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
-const clusterId = parseClusterId(uuid(1));
-const pool: Pool = {
-  name: "default",
-  driver: "memory",
-  defaultSizeBytes: 2 ** 30,
-  capabilities: {
-    kind: "attachable",
-    exclusive: "enforced",
-    fence: "none",
-    sizeBytesMin: 2 ** 26,
-    sizeBytesStep: 1024,
-    sizeBytesMax: 2 ** 40,
-    attachedMax: 16,
-    listDelayMsMax: 0,
-    operationMsMax: 1_000,
-  },
-};
-
-function helloOf(node: NodeId, boot: number): Hello {
-  return {
-    kind: "hello",
-    protocol: 1,
-    version: "test",
-    node,
-    clusterId,
-    fingerprint: node,
-    bootId: parseBootId(uuid(boot)),
-    runId: uuid(boot + 1),
-    instance: uuid(boot + 2),
-    address: { host: "10.0.0.1", peerPort: 4525 },
-    pools: [pool],
-    seen: null,
-    recordsDigest: "",
-    namesDigest: "",
-    holdings: [],
-    nodes: [],
-    heldOps: [],
-  };
-}
+import { clusterId, coreOf, helloOf, uuid } from "./test-core.ts";
 
 const a = parseNodeId(uuid(11));
 const b = parseNodeId(uuid(12));
 
 /** Dataset held by `a`, ordered to `b`, whose session has just ended. */
 function heldWhileWantedElsewhere(): { readonly core: ControlCore; readonly id: string } {
-  let ids = 100;
-  const core = new ControlCore({
-    contents: {
-      storeId: uuid(2),
-      clusterId,
-      revision: 0,
-      starts: [{ term: 1, instance: uuid(3), firstRevision: 0 }],
-      records: [],
-      nodes: [],
-      recovering: false,
-      everRecovered: false,
-      readOnly: null,
-    },
-    nowMs: 0,
-    newId: () => uuid((ids += 1)),
-  });
+  const core = coreOf();
   core.receive("a1", helloOf(a, 20), 1);
   core.receive("b1", helloOf(b, 30), 2);
   const id = parseDatasetId(uuid(50));

@@ -1,0 +1,73 @@
+import { expect, test } from "vitest";
+import { parseBootId, parseNodeId } from "../../domain/ids.ts";
+import type { Hello } from "../../protocol/agent-messages.ts";
+import type { ControlCore } from "./control-core.ts";
+import { coreOf, helloOf, uuid } from "./test-core.ts";
+
+const node = parseNodeId(uuid(11));
+
+/** A node of this boot that acknowledged all of the store's history but its hello's. */
+function acknowledged(): { readonly core: ControlCore; readonly hello: Hello } {
+  const core = coreOf();
+  const hello = helloOf(node, 20);
+  core.receive("a1", hello, 1);
+  core.create(
+    {
+      datasetId: null,
+      primary: node,
+      metadata: {},
+      maximumSizeBytes: null,
+      pool: null,
+      fileSystem: null,
+      reclaim: null,
+    },
+    2,
+  );
+  core.receive("a1", { kind: "ack", revision: core.state.revision }, 3);
+  core.drain();
+  return { core, hello: { ...hello, seen: { ...core.state.point(), revision: 0 } } };
+}
+
+const probes = (core: ControlCore): readonly string[] =>
+  core.drain().outputs.flatMap((output) => (output.kind === "probe" ? [output.connection] : []));
+const conditionOf = (core: ControlCore): string | null =>
+  core.state.sessionOf(node)?.condition?.code ?? null;
+
+test("a late hello on a connection that its agent gave up sets no node back", () => {
+  const { core, hello } = acknowledged();
+  core.receive("a0", hello, 4);
+  expect(probes(core)).toEqual(["a0"]);
+
+  core.probed("a0", false, 5);
+  expect(core.state.currentOf.get(node)).toBe("a1");
+  expect(conditionOf(core)).toBeNull();
+});
+
+test("a late hello of an earlier boot ends no claim of the present one", () => {
+  const { core, hello } = acknowledged();
+  const rebooted = { ...hello, bootId: parseBootId(uuid(21)), instance: uuid(22) };
+  core.disconnected("a1", 4);
+  core.receive("a2", rebooted, 5);
+  const claims = (): readonly unknown[] => [...core.state.records.values()].map((one) => one.claim);
+  const before = claims();
+
+  core.receive("a0", hello, 6);
+  core.probed("a2", false, 7);
+  core.probed("a0", false, 8);
+  expect(claims()).toEqual(before);
+});
+
+test("a machine that speaks, and is behind what it acknowledged, was set back", () => {
+  const { core, hello } = acknowledged();
+  core.receive("a0", hello, 4);
+  core.probed("a0", true, 5);
+  expect(core.state.currentOf.get(node)).toBe("a0");
+  expect(conditionOf(core)).toBe("NODE_WENT_BACK");
+});
+
+test("an agent whose files were moved away is not taken for a machine that was set back", () => {
+  const { core, hello } = acknowledged();
+  core.receive("a0", { ...hello, seen: null }, 4);
+  expect(core.state.currentOf.get(node)).toBe("a0");
+  expect(conditionOf(core)).toBeNull();
+});
