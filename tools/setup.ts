@@ -31,6 +31,7 @@ const packageOf: Readonly<Record<string, string>> = {
   chattr: "e2fsprogs",
   dockerd: "docker.io",
   docker: "docker.io",
+  "docker-compose": "docker-compose",
 };
 
 /** Where Debian has its programs; not everybody has all of these on PATH. */

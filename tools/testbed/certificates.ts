@@ -53,6 +53,9 @@ pools:
   default:
     backend: loopback
     root_path: /san/flocker
+  san:
+    backend: loopback
+    root_path: /san/volumes
 `;
 
 /** Runs `flocker-ca` as a person would, in the directory of the certificates. */

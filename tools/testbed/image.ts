@@ -41,8 +41,11 @@ const left = /^(?:perl|lib[\w-]*perl|libllvm|libz3|usrmerge|locales|libc-l10n|de
 
 const deadlineMs = 300_000;
 
+/** Raised when the image is made otherwise than before: what is cached is of this one. */
+const recipe = 2;
+
 export function imageTar(bed: BedPaths): string {
-  return join(bed.cache, "flocker-demo-1.tar");
+  return join(bed.cache, `flocker-demo-1.${recipe}.tar`);
 }
 
 /**
@@ -150,6 +153,7 @@ async function furnish(root: string): Promise<void> {
   for (const program of readdirSync(bin)) {
     link(join(root, "usr/bin", program), join(bin, program).slice(root.length));
   }
+  writeFileSync(join(root, "usr/bin/serve-postgres"), servePostgres, { mode: 0o755 });
   link(join(root, "usr/bin/awk"), "mawk");
   link(join(root, "usr/bin/sh"), "dash");
   const applets = await run(join(root, "usr/bin/busybox"), "--list");
@@ -158,6 +162,18 @@ async function furnish(root: string): Promise<void> {
     if (!there) link(join(root, "usr/bin", applet), "busybox");
   }
 }
+
+/** What the entry points of postgres images do: a cluster is made where there is none. */
+const servePostgres = `#!/bin/sh
+# serve-postgres DIRECTORY
+set -eu
+[ -s "$1/PG_VERSION" ] || {
+  chown postgres "$1"
+  su postgres -c "initdb -D '$1'" >&2
+}
+rm -f "$1/postmaster.pid"
+exec su postgres -c "exec postgres -D '$1'"
+`;
 
 function link(path: string, target: string): void {
   rmSync(path, { force: true });
