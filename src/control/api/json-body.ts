@@ -9,12 +9,22 @@ export class JsonFloat {
   }
 }
 
+/** An integer that a number of ours would change: the text of an error shows it as it was sent. */
+export class JsonLargeInteger {
+  readonly source: string;
+
+  constructor(source: string) {
+    this.source = source;
+  }
+}
+
 export type JsonValue =
   | string
   | number
   | boolean
   | null
   | JsonFloat
+  | JsonLargeInteger
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue };
 
@@ -38,5 +48,6 @@ export function decodeJson(body: unknown): JsonValue {
 function keepSource(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
   const source = context?.source;
   if (typeof value !== "number" || source === undefined) return value;
-  return /[.eE]/.test(source) ? new JsonFloat(source) : value;
+  if (/[.eE]/.test(source)) return new JsonFloat(source);
+  return Number.isSafeInteger(value) ? value : new JsonLargeInteger(source);
 }

@@ -1,5 +1,5 @@
 import { unreachable } from "../../lib/assert.ts";
-import { JsonFloat, type JsonValue } from "./json-body.ts";
+import { JsonFloat, JsonLargeInteger, type JsonValue } from "./json-body.ts";
 
 /**
  * What a body must look like. The part of JSON Schema that the original's bodies use, with its
@@ -27,12 +27,13 @@ export type Schema =
       readonly value: Schema;
     };
 
+/** What comes from the schema is a `str` of Python 2, what comes from the body `unicode`. */
 const typeNames: Readonly<Record<Schema["kind"], string>> = {
-  string: "u'string'",
-  integer: "u'integer'",
-  boolean: "u'boolean'",
-  object: "u'object'",
-  map: "u'object'",
+  string: "'string'",
+  integer: "'integer'",
+  boolean: "'boolean'",
+  object: "'object'",
+  map: "'object'",
 };
 
 /** Empty when the value fits. */
@@ -42,7 +43,9 @@ export function schemaErrors(schema: Schema, value: JsonValue): readonly string[
       return typeof value === "string" ? stringErrors(schema, value) : [wrongType(schema, value)];
     case "integer":
       if (value === null && schema.orNull) return [];
-      return typeof value === "number" ? integerErrors(schema, value) : [wrongType(schema, value)];
+      return typeof value === "number" || value instanceof JsonLargeInteger
+        ? integerErrors(schema, value)
+        : [wrongType(schema, value)];
     case "boolean":
       return typeof value === "boolean" ? [] : [wrongType(schema, value)];
     case "object":
@@ -62,12 +65,13 @@ export function isObject(value: JsonValue): value is JsonObject {
     typeof value === "object" &&
     value !== null &&
     !Array.isArray(value) &&
-    !(value instanceof JsonFloat)
+    !(value instanceof JsonFloat) &&
+    !(value instanceof JsonLargeInteger)
   );
 }
 
 function wrongType(schema: Schema, value: JsonValue): string {
-  const orNull = schema.kind === "integer" && schema.orNull ? ", u'null'" : "";
+  const orNull = schema.kind === "integer" && schema.orNull ? ", 'null'" : "";
   return `${python(value)} is not of type ${typeNames[schema.kind]}${orNull}`;
 }
 
@@ -77,16 +81,24 @@ function stringErrors({ length, pattern, oneOf }: Of<"string">, value: string): 
   if (length !== undefined && points < length[0]) found.push(`${python(value)} is too short`);
   if (length !== undefined && points > length[1]) found.push(`${python(value)} is too long`);
   if (pattern !== undefined && !new RegExp(pattern, "u").test(value)) {
-    found.push(`${python(value)} does not match ${python(pattern)}`);
+    found.push(`${python(value)} does not match '${pattern}'`);
   }
   if (oneOf !== undefined && !oneOf.includes(value)) {
-    found.push(`${python(value)} is not one of ${python(oneOf)}`);
+    const allowed = oneOf.map((one) => `'${one}'`).join(", ");
+    found.push(`${python(value)} is not one of [${allowed}]`);
   }
   return found;
 }
 
-function integerErrors({ maximum }: Of<"integer">, value: number): string[] {
-  return value > maximum ? [`${value} is greater than the maximum of ${maximum}`] : [];
+function integerErrors(
+  { maximum }: Of<"integer">,
+  value: number | JsonLargeInteger,
+): readonly string[] {
+  if (value instanceof JsonLargeInteger && value.source.startsWith("-")) {
+    return [`${python(value)} is less than the minimum of ${Number.MIN_SAFE_INTEGER}`];
+  }
+  const fits = typeof value === "number" && value <= maximum;
+  return fits ? [] : [`${python(value)} is greater than the maximum of ${maximum}`];
 }
 
 function objectErrors({ properties, required }: Of<"object">, value: JsonObject): string[] {
@@ -132,7 +144,8 @@ function written(value: JsonValue, depth: number): string {
   if (typeof value === "boolean") return value ? "True" : "False";
   if (typeof value === "number") return String(value);
   if (typeof value === "string") return `u'${escaped(value.slice(0, shownMax))}'`;
-  if (value instanceof JsonFloat) return value.source.slice(0, shownMax);
+  if (value instanceof JsonFloat || value instanceof JsonLargeInteger)
+    return value.source.slice(0, shownMax);
   if (depth > 2) return "...";
   if (isObject(value)) {
     const pairs = Object.entries(value).slice(0, 20);

@@ -207,9 +207,9 @@ describe("resources that are new", () => {
 
   test.each([
     [{ name: "a", metadata: { name: "b" } }, "`name` and `metadata.name` are the same thing"],
-    [{ fs: "zfs" }, "u'zfs' is not one of [u'ext4', u'xfs']"],
-    [{ reclaim: "never" }, "is not one of [u'trash', u'delete', u'retain']"],
-    [{ size: "1e9" }, ofType("u'1e9'", "u'integer', u'null'")],
+    [{ fs: "zfs" }, "u'zfs' is not one of ['ext4', 'xfs']"],
+    [{ reclaim: "never" }, "is not one of ['trash', 'delete', 'retain']"],
+    [{ size: "1e9" }, ofType("u'1e9'", "'integer', 'null'")],
     [{ colour: "red" }, "Additional properties are not allowed (u'colour' was unexpected)"],
   ])("POST /v1/datasets refuses %j", async (options, expected) => {
     const said = await api().say("POST", "/v1/datasets", { primary: nodeA, ...options });
