@@ -24,7 +24,7 @@ export type CreateVolume = {
  * at a method is a conformance case (`conformance/attachable-cases.ts`).
  */
 export interface AttachableBackend extends AsyncDisposable {
-  readonly capabilities: Capabilities;
+  readonly capabilities: Capabilities & { readonly kind: "attachable" };
   /** Every volume of this cluster that exists now, no other cluster's. */
   list(call: Call): Promise<readonly Volume[]>;
   /**
@@ -72,4 +72,13 @@ export interface AttachableBackend extends AsyncDisposable {
 }
 
 /** What a driver's factory is given besides its own keys of agent.yml. */
-export type BackendContext = { readonly clusterId: ClusterId; readonly log: Logger };
+export type BackendContext = {
+  readonly clusterId: ClusterId;
+  /** The pool's name in agent.yml: one of a node's pools, letters, digits, `_`, `.` and `-`. */
+  readonly pool: string;
+  /** Of this boot, on a tmpfs: mounts and notes of the driver go below it. */
+  readonly runDir: string;
+  /** The agent's own files, durable: what a driver must remember of this node goes below it. */
+  readonly dataDir: string;
+  readonly log: Logger;
+};

@@ -1,5 +1,6 @@
 import type { TObject } from "typebox";
 import type { AttachableBackend, BackendContext } from "./attachable.ts";
+import type { LocalBackend } from "./local.ts";
 
 /**
  * What a driver's module exports as `driver`, built in or not. A third party's module is named in
@@ -10,11 +11,16 @@ export type Driver = {
   /** Its own keys in agent.yml; checked before `open` is called. */
   readonly options: TObject;
   /**
-   * Connects to the storage. Wrong options that the schema cannot tell are
+   * Connects to the storage; `capabilities.kind` of what it returns says which port it is. Wrong options that the schema cannot tell are
    * `CONFIGURATION_INVALID`; a storage that does not answer is `BACKEND_UNAVAILABLE`.
    */
   readonly open: (
     options: Readonly<Record<string, unknown>>,
     context: BackendContext,
-  ) => Promise<AttachableBackend>;
+  ) => Promise<AttachableBackend | LocalBackend>;
 };
+
+/** An open backend by the port that it implements. */
+export type OpenedBackend =
+  | { readonly kind: "attachable"; readonly backend: AttachableBackend }
+  | { readonly kind: "local"; readonly backend: LocalBackend };

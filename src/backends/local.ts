@@ -36,7 +36,7 @@ export type MadeLive = {
  * accepted silently ever after.
  */
 export interface LocalBackend extends AsyncDisposable {
-  readonly capabilities: Capabilities;
+  readonly capabilities: Capabilities & { readonly kind: "local" };
   /** Made with the pool and kept in it: a pool with another one is another pool. */
   readonly poolId: string;
   /** What containers find their files in, for people: `btrfs`, `zfs`. */

@@ -33,7 +33,8 @@ export function logCalls(backend: AttachableBackend, driver: string): Attachable
   };
 }
 
-async function logged<Result>(
+/** One line for the call: arguments, duration, and result or error. */
+export async function logged<Result>(
   log: Logger,
   [driver, operation, ...args]: readonly [string, string, ...unknown[]],
   run: () => Promise<Result>,

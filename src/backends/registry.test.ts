@@ -7,7 +7,13 @@ import { parseClusterId } from "../domain/ids.ts";
 import { silentLogger } from "../lib/log.ts";
 import { findDriver, openBackend } from "./registry.ts";
 
-const context = { clusterId: parseClusterId(randomUUID()), log: silentLogger };
+const context = {
+  clusterId: parseClusterId(randomUUID()),
+  pool: "default",
+  runDir: "/nonexistent/run",
+  dataDir: "/nonexistent/data",
+  log: silentLogger,
+};
 
 function open(options: Readonly<Record<string, unknown>>): Promise<unknown> {
   return openBackend({ backend: "loopback", options }, context);

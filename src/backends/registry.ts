@@ -1,8 +1,10 @@
 import { Errors } from "typebox/value";
 import { FlockerError } from "../lib/errors.ts";
 import type { AttachableBackend, BackendContext } from "./attachable.ts";
-import type { Driver } from "./driver.ts";
+import type { Driver, OpenedBackend } from "./driver.ts";
+import type { LocalBackend } from "./local.ts";
 import { logCalls } from "./logged-backend.ts";
+import { logLocalCalls } from "./logged-local.ts";
 
 /** Loaded when a pool names them: nobody pays for the libraries of a driver that is not used. */
 const builtIn: Readonly<Record<string, () => Promise<{ readonly driver: Driver }>>> = {
@@ -25,10 +27,17 @@ export type PoolOptions = {
 export async function openBackend(
   pool: PoolOptions,
   context: BackendContext,
-): Promise<AttachableBackend> {
+): Promise<OpenedBackend> {
   const driver = await findDriver(pool.backend);
   checkOptions(driver, pool.options);
-  return logCalls(await driver.open(pool.options, context), driver.name);
+  const backend = await driver.open(pool.options, context);
+  return isLocal(backend)
+    ? { kind: "local", backend: logLocalCalls(backend, driver.name) }
+    : { kind: "attachable", backend: logCalls(backend, driver.name) };
+}
+
+function isLocal(backend: AttachableBackend | LocalBackend): backend is LocalBackend {
+  return backend.capabilities.kind === "local";
 }
 
 export async function findDriver(backend: string): Promise<Driver> {

@@ -10,7 +10,7 @@ import { seenByEngine } from "./engine-view.ts";
 import { childOptions, type HostPaths, shownPath, volumePath } from "./host-paths.ts";
 import { unmount } from "./unmount.ts";
 import { MountPoints } from "./mount-point.ts";
-import { mountAt, readMountinfo } from "./mountinfo.ts";
+import { mountAt, readMountinfo } from "../lib/mountinfo.ts";
 import { cutVolume } from "./volume-cut.ts";
 import { formatVolume } from "./volume-format.ts";
 import { findHolders } from "./volume-holders.ts";

@@ -5,7 +5,7 @@ import { FlockerError } from "../lib/errors.ts";
 import { exec } from "../lib/exec.ts";
 import { childOptions, type HostPaths, shownPath, volumePath } from "./host-paths.ts";
 import { unmount } from "./unmount.ts";
-import { mountAt, mountOf, readMountinfo } from "./mountinfo.ts";
+import { mountAt, mountOf, readMountinfo } from "../lib/mountinfo.ts";
 
 /**
  * The directories that containers are given. Nobody, root included, can write into one while

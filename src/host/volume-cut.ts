@@ -4,7 +4,7 @@ import { readSysfs } from "../lib/block-device.ts";
 import { messageOf } from "../lib/errors.ts";
 import { exec } from "../lib/exec.ts";
 import { childOptions, type HostPaths, notedDevice, shownPath, volumePath } from "./host-paths.ts";
-import { mountAt, readMountinfo } from "./mountinfo.ts";
+import { mountAt, readMountinfo } from "../lib/mountinfo.ts";
 import { findReachable } from "./volume-holders.ts";
 
 /**

@@ -3,7 +3,7 @@ import type { DatasetId } from "../domain/ids.ts";
 import type { Device, Holder } from "../domain/volume.ts";
 import { readBlockDevice } from "../lib/block-device.ts";
 import { type HostPaths, notedDevice, shownPath, volumePath } from "./host-paths.ts";
-import { type Mount, mountAt, mountOf, parseMountinfo, readMountinfo } from "./mountinfo.ts";
+import { type Mount, mountAt, mountOf, parseMountinfo, readMountinfo } from "../lib/mountinfo.ts";
 
 /** A mount of the volume that is not one of our own two, with a process that sees it. */
 export type ForeignMount = {

@@ -21,7 +21,7 @@ import {
   identityFile,
   rejected,
 } from "../backends/identity-block.ts";
-import { mountAt, readMountinfo } from "./mountinfo.ts";
+import { mountAt, readMountinfo } from "../lib/mountinfo.ts";
 import { lookClosely } from "./volume-look.ts";
 
 const mountOptions: Readonly<Record<FileSystem, string>> = {

@@ -8,7 +8,7 @@ import type { AgentOptions } from "../agent/core/agent-state.ts";
 import { ownAddress, readEra } from "../agent/era.ts";
 import { Runner } from "../agent/runner.ts";
 import { StateFiles } from "../agent/state-files.ts";
-import type { AttachableBackend } from "../backends/attachable.ts";
+import type { AttachableBackend, BackendContext } from "../backends/attachable.ts";
 import { openBackend } from "../backends/registry.ts";
 import { clientTls, loadTls, type TlsCredentials } from "../ca/tls.ts";
 import { DockerEngine } from "../containers/docker-engine.ts";
@@ -96,7 +96,11 @@ async function readMachine(
   const host = new LinuxHost({ mountRoot: paths.mountRoot, runDir: paths.runDir });
   const signal = AbortSignal.timeout(startCallMsMax);
   await host.prepare({ signal, deadlineMs: startCallMsMax, log });
-  const { backends, pools } = await openPools(config, { clusterId, log }, scope);
+  const { backends, pools } = await openPools(
+    config,
+    { clusterId, runDir: paths.runDir, dataDir: paths.dataDir, log },
+    scope,
+  );
   const files = new StateFiles({ dataDir: paths.dataDir, runDir: paths.runDir, log });
   const lockDir = `${paths.runDir}/locks`;
   await mkdir(lockDir, { recursive: true });
@@ -216,7 +220,7 @@ function identityOf(credentials: TlsCredentials): {
 
 async function openPools(
   config: AgentConfig,
-  context: { readonly clusterId: ClusterId; readonly log: Logger },
+  context: Omit<BackendContext, "pool">,
   scope: AsyncDisposableStack,
 ): Promise<{
   readonly backends: ReadonlyMap<string, AttachableBackend>;
@@ -225,8 +229,16 @@ async function openPools(
   const backends = new Map<string, AttachableBackend>();
   const pools: Pool[] = [];
   for (const { name, backend: driver, options, defaultSizeBytes: size } of config.pools) {
-    const backend = scope.use(await openBackend({ backend: driver, options }, context));
-    backends.set(name, backend);
+    const opened = await openBackend({ backend: driver, options }, { ...context, pool: name });
+    const backend = scope.use(opened.backend);
+    if (opened.kind === "local") {
+      throw new FlockerError(
+        "CONFIGURATION_INVALID",
+        `Configuration error: pool ${name} is on this node's own disks (${driver}), which the agent ` +
+          "cannot use yet.",
+      );
+    }
+    backends.set(name, opened.backend);
     const { capabilities } = backend;
     pools.push({ name, driver, capabilities, defaultSizeBytes: size ?? defaultSizeBytes });
   }

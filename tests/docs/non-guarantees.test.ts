@@ -165,10 +165,11 @@ test("loopback declares that it is advisory and cannot fence", async () => {
   const directory = mkdtempSync(join(tmpdir(), "flocker-san-"));
   onTestFinished(() => rmSync(directory, { recursive: true }));
 
-  await using backend = await openBackend(
+  const { backend } = await openBackend(
     { backend: "loopback", options: { root_path: directory } },
-    { clusterId, log: silentLogger },
+    { clusterId, pool: "san", runDir: directory, dataDir: directory, log: silentLogger },
   );
+  onTestFinished(() => backend[Symbol.asyncDispose]());
 
   expect(backend.capabilities).toMatchObject({ exclusive: "advisory", fence: "none" });
 });

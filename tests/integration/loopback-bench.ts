@@ -16,12 +16,20 @@ import type { Capabilities } from "../../src/domain/pool.ts";
 import type { Device } from "../../src/domain/volume.ts";
 import { readBlockDevice } from "../../src/lib/block-device.ts";
 import { holdDevice } from "../../src/lib/exclusive-hold.ts";
-import { silentLogger } from "../../src/lib/log.ts";
+import { type Logger, silentLogger } from "../../src/lib/log.ts";
 import { call, run, scratch, succeeds } from "./loop-image.ts";
 
-function open(rootPath: string, clusterId: ClusterId): Promise<AttachableBackend> {
+/** The driver as an agent opens it. */
+export async function openLoopback(
+  rootPath: string,
+  clusterId: ClusterId,
+  log: Logger = silentLogger,
+): Promise<AttachableBackend> {
   const pool = { backend: "loopback", options: { root_path: rootPath } };
-  return openBackend(pool, { clusterId, log: silentLogger });
+  const directories = { runDir: "/run/flocker-test", dataDir: "/var/tmp/flocker-test" };
+  const opened = await openBackend(pool, { clusterId, pool: "san", ...directories, log });
+  if (opened.kind !== "attachable") throw new Error("loopback is attachable");
+  return opened.backend;
 }
 
 /**
@@ -34,9 +42,9 @@ export async function loopbackBench(): Promise<Bench & AsyncDisposable & { rootP
   made.defer(() => dropLeftLoops(rootPath));
   const clusterId = parseClusterId(randomUUID());
   const node = parseNodeId(randomUUID());
-  const backend = await open(rootPath, clusterId);
-  const otherBackend = await open(rootPath, clusterId);
-  const foreignBackend = await open(rootPath, parseClusterId(randomUUID()));
+  const backend = await openLoopback(rootPath, clusterId);
+  const otherBackend = await openLoopback(rootPath, clusterId);
+  const foreignBackend = await openLoopback(rootPath, parseClusterId(randomUUID()));
   const stack = made.move();
   return {
     rootPath,
@@ -60,7 +68,7 @@ export async function loopbackBench(): Promise<Bench & AsyncDisposable & { rootP
 
 export async function loopbackCapabilities(): Promise<Capabilities> {
   await using stack = new AsyncDisposableStack();
-  const backend = await open(join(scratch(stack), "san"), parseClusterId(randomUUID()));
+  const backend = await openLoopback(join(scratch(stack), "san"), parseClusterId(randomUUID()));
   return backend.capabilities;
 }
 

@@ -223,7 +223,8 @@ describe("the directory", () => {
       const { silentLogger: log } = await import(process.argv[2]);
       const pool = { backend: "loopback", options: { root_path: process.argv[3] } };
       const clusterId = "4b3f8a52-3f0c-4bb1-9a2d-5b8ad4c2d9f0";
-      const backend = await openBackend(pool, { clusterId, log });
+      const context = { clusterId, pool: "san", runDir: "/tmp", dataDir: "/tmp", log };
+      const { backend } = await openBackend(pool, context);
       const signal = new AbortController().signal;
       await backend.create(JSON.parse(process.argv[4]), { signal, deadlineMs: 20000, log });
     `;

@@ -27,7 +27,7 @@ import type { AttachmentRecord, Found, Label, San } from "./san.ts";
 type Usable = Found & { readonly label: Label };
 
 export class LoopbackBackend implements AttachableBackend {
-  readonly capabilities: Capabilities = {
+  readonly capabilities: Capabilities & { readonly kind: "attachable" } = {
     kind: "attachable",
     exclusive: "advisory",
     fence: "none",

@@ -13,7 +13,7 @@ import type { MemoryStorage, StoredVolume } from "./memory-storage.ts";
 
 /** The reference model of the port: the simplest correct driver, over a storage in memory. */
 export class MemoryBackend implements AttachableBackend {
-  readonly capabilities: Capabilities = {
+  readonly capabilities: Capabilities & { readonly kind: "attachable" } = {
     kind: "attachable",
     exclusive: "enforced",
     fence: "none",

@@ -23,7 +23,7 @@ type Stream = StreamOf & { readonly onBase: boolean };
 
 /** The reference model of the local port: the simplest correct driver, over a pool in memory. */
 export class MemoryLocal implements LocalBackend {
-  readonly capabilities: Capabilities = {
+  readonly capabilities: Capabilities & { readonly kind: "local" } = {
     kind: "local",
     exclusive: "enforced",
     fence: "none",

@@ -17,7 +17,7 @@ export class ModelDriver implements AttachableBackend {
     this.around = around;
   }
 
-  get capabilities(): Capabilities {
+  get capabilities(): AttachableBackend["capabilities"] {
     return capabilitiesOf(this.machine.context.traits);
   }
 
@@ -151,7 +151,7 @@ function viewOf({ ref, dataset, op, sizeBytes, attachment }: StoredVolume): Volu
 export function capabilitiesOf(traits: {
   readonly exclusive: Capabilities["exclusive"];
   readonly operationMsMax: number;
-}): Capabilities {
+}): AttachableBackend["capabilities"] {
   return {
     kind: "attachable",
     exclusive: traits.exclusive,
