@@ -105,7 +105,8 @@ export type CreateOptions = {
 
 export type Request =
   | { readonly kind: "create"; readonly name: string; readonly options: CreateOptions }
-  | { readonly kind: "remove"; readonly name: string }
+  /** Said again after a new session: it names the dataset, as the name may be another's by then. */
+  | { readonly kind: "remove"; readonly name: string; readonly datasetId: DatasetId | null }
   | { readonly kind: "lookup"; readonly name: string };
 
 export type AgentMessage =

@@ -141,7 +141,7 @@ const request = Type.Union([
       profile: orNull(line),
     }),
   }),
-  Type.Object({ kind: Type.Literal("remove"), name: line }),
+  Type.Object({ kind: Type.Literal("remove"), name: line, datasetId: orNull(datasetId) }),
   Type.Object({ kind: Type.Literal("lookup"), name: line }),
 ]);
 

@@ -37,7 +37,7 @@ export function called(state: AgentState, callId: number, call: PluginCall, nowM
         const message = `Volume ${call.name} is in use on this node by ${users} mount(s).`;
         return answer({ kind: "error", message });
       }
-      const request = { kind: "remove", name: call.name } as const;
+      const request = { kind: "remove", name: call.name, datasetId: id ?? null } as const;
       return ask(state, { callId, next: "remove", request, mountId: "" }, nowMs);
     }
     default:
@@ -133,7 +133,9 @@ export function answered(state: AgentState, id: number, answer: Answer, nowMs: n
   const { entry } = answer;
   if (entry !== null) state.names.set(entry.name, entry.datasetId);
   if (next === "create" || next === "remove") {
-    if (next === "remove") state.names.delete(name);
+    const { request } = pending.message;
+    const meant = request.kind === "remove" ? request.datasetId : null;
+    if (meant !== null && state.names.get(name) === meant) state.names.delete(name);
     state.emit({ kind: "answer", callId, answer: { kind: "ok" } });
   } else if (entry === null) fail(state, callId, notFound);
   else proceed(state, pending, entry.datasetId, nowMs);

@@ -26,7 +26,7 @@ export function answerRequest(
       case "lookup":
         return reply(entryOf(state, request.name));
       case "remove":
-        return reply(removeByName(state, session, request.name, nowMs));
+        return reply(removeByName(state, session, request, nowMs));
       case "create":
         return create(state, session, { id, ...request }, nowMs);
       default:
@@ -108,10 +108,18 @@ function assertSameOptions(record: DatasetRecord, name: string, options: CreateO
   }
 }
 
-function removeByName(state: CoreState, session: Session, name: string, nowMs: number): Answer {
+function removeByName(
+  state: CoreState,
+  session: Session,
+  { name, datasetId: meant }: Extract<RequestMessage["request"], { readonly kind: "remove" }>,
+  nowMs: number,
+): Answer {
   const datasetId = state.names.get(name);
   const record = datasetId === undefined ? undefined : state.records.get(datasetId);
-  if (record === undefined) return { kind: "ok", entry: null, notice: null };
+  // Removed before, and the name is free or another's: a request may be said again.
+  if (record === undefined || (meant !== null && meant !== datasetId)) {
+    return { kind: "ok", entry: null, notice: null };
+  }
   const { claim } = record;
   if (claim !== null && claim.node !== session.node && isUsed(state, record)) {
     const host = state.nodes.get(claim.node)?.host ?? claim.node;
