@@ -41,6 +41,17 @@ describe("a local dataset", () => {
     });
   });
 
+  test("is never without a copy that is left when a person gives the node of the live one up", () => {
+    always(({ before, event, after }) => {
+      const was = liveCopy(before);
+      if (event.kind !== "overridden" || was?.node !== event.node) return;
+      const left = before.copies.filter(
+        ({ node, role, discarding }) => node !== was.node && role === "fallback" && !discarding,
+      );
+      if (left.length > 0) expect(left.map(({ node }) => node)).toContain(liveCopy(after)?.node);
+    });
+  });
+
   test("changes its live copy only by the commit of a sealed move, by a person or by recovery", () => {
     always(({ before, event, after }) => {
       const [was, is] = [liveCopy(before), liveCopy(after)];

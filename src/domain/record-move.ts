@@ -159,7 +159,7 @@ export function copyStep(record: DatasetRecord, event: CopyEvent): DatasetRecord
 export function withoutNode(record: DatasetRecord, node: NodeId, atMs: number): DatasetRecord {
   const { move } = record;
   const concerned = move !== null && (move.source === node || move.target === node);
-  const ended = concerned ? aborted(record, move) : record;
+  const ended = concerned ? endedWithout(record, move, node) : record;
   const live = liveCopy(ended);
   if (live?.node !== node) return ended;
   const best = ended.copies
@@ -170,6 +170,17 @@ export function withoutNode(record: DatasetRecord, node: NodeId, atMs: number): 
     if (one === best) return { ...one, role: "live", settled: false, sinceMs: atMs };
     return one === live ? { ...one, role: "diverged", sinceMs: atMs } : one;
   });
+}
+
+/** With its source gone, the fallback that the target had before may be all that is left. */
+function endedWithout(record: DatasetRecord, move: Move, node: NodeId): DatasetRecord {
+  const { target } = move;
+  const kept = record.copies.some(
+    (one) => one.node === target && one.role === "fallback" && !one.discarding,
+  );
+  if (move.source !== node || !kept) return aborted(record, move);
+  const copies = record.copies.filter((one) => one.node !== target || one.role !== "replica");
+  return { ...record, copies, move: null };
 }
 
 /**
