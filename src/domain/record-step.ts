@@ -99,7 +99,9 @@ function ordered(record: DatasetRecord, event: Of<"ordered">): DatasetRecord | R
   if (record.deletion !== null) return refuse("deleted");
   if (record.lost) return refuse("lost");
   if (record.primary === event.node && record.claim?.node === event.node) return refuse("already");
-  return { ...record, primary: event.node, orderedAtMs: event.atMs, orderOpen: true };
+  // Whoever has it already is served, and does not come before a younger wish again.
+  const served = record.claim?.node === event.node && record.claim.phase === "taken";
+  return { ...record, primary: event.node, orderedAtMs: event.atMs, orderOpen: !served };
 }
 
 /** Why `node` may not be granted this dataset; null when it may. */

@@ -184,6 +184,15 @@ test("a lost record takes no orders, one whose move is open no grant and no dele
   expect(refusal({ ...fresh, volume: { kind: "gone" } }, grantTo(a))).toBe("volume_gone");
 });
 
+test("an order is served at once by whoever has it, not by whoever is giving it back", () => {
+  const order = (node: typeof a.node): RecordEvent => ({ kind: "ordered", node, atMs: 5 });
+  const taken = after(held, { kind: "taken", by: a, generation: 1 });
+  const called = after(taken, order(b.node), order(a.node));
+  expect([called.primary, called.orderOpen]).toEqual([a.node, false]);
+  const leaving = after(taken, order(b.node), { kind: "release_begun", by: a, generation: 1 });
+  expect(after(leaving, order(a.node)).orderOpen).toBe(true);
+});
+
 test("the name is the metadata's, null without one", () => {
   expect([nameOf(fresh), nameOf({ metadata: {} })]).toEqual(["db", null]);
 });
