@@ -40,22 +40,24 @@ export const fileSystemBytesMin: Readonly<Record<FileSystem, number>> = {
 export type SizeDecision = { readonly sizeBytes: number; readonly notice: string | null };
 
 /**
- * The size that a volume is created with. `requestedBytes` null means the pool's default. Below the
+ * The size that a volume is created with. `requestedBytes` null means the pool's default;
+ * `fileSystem` null that the pool has its own. Below the
  * minimum or above the maximum is `SIZE_OUT_OF_RANGE` naming minimum, step and maximum; between
  * steps it is rounded up with a notice (design 9). Guarantees sizeBytes >= requestedBytes.
  */
 export function decideSize(
   requestedBytes: number | null,
   pool: Pool,
-  fileSystem: FileSystem,
+  fileSystem: FileSystem | null,
 ): SizeDecision {
   const { sizeBytesMin, sizeBytesStep, sizeBytesMax } = pool.capabilities;
-  const minimum = Math.max(sizeBytesMin, fileSystemBytesMin[fileSystem]);
+  const minimum = Math.max(sizeBytesMin, fileSystem === null ? 0 : fileSystemBytesMin[fileSystem]);
+  const made = fileSystem === null ? pool.driver : `${pool.driver}, ${fileSystem}`;
   const wanted = requestedBytes ?? Math.max(pool.defaultSizeBytes, minimum);
   if (wanted < minimum || wanted > sizeBytesMax) {
     throw new FlockerError(
       "SIZE_OUT_OF_RANGE",
-      `Pool ${pool.name} (${pool.driver}, ${fileSystem}) takes volumes from ${minimum} to ` +
+      `Pool ${pool.name} (${made}) takes volumes from ${minimum} to ` +
         `${sizeBytesMax} bytes in steps of ${sizeBytesStep}; ${wanted} bytes were asked for.`,
       { details: { minimum, step: sizeBytesStep, maximum: sizeBytesMax, requested: wanted } },
     );

@@ -2,10 +2,10 @@ import { type Condition, condition } from "../../domain/condition.ts";
 import type { NodeId } from "../../domain/ids.ts";
 import type { Claim, DatasetRecord, Op } from "../../domain/record.ts";
 import type { Observation } from "../../protocol/agent-messages.ts";
-import { pingPong, wantedBy, wants } from "./claims.ts";
-import type { CoreState } from "./core-state.ts";
-import { lostText } from "./recovery.ts";
-import type { Session } from "./state.ts";
+import type { CoreState } from "../core/core-state.ts";
+import { lostText } from "../core/recovery.ts";
+import type { Session } from "../core/state.ts";
+import { backedOff, hasPool, wantedBy, wants } from "../core/wants.ts";
 
 /**
  * Why a dataset is not where it should be, in a sentence that lets a person act; null when it is.
@@ -147,7 +147,7 @@ function ofWant(state: CoreState, record: DatasetRecord, nowMs: number): Conditi
   if (record.residue !== null && record.residue !== target) {
     return residue(state, record, record.residue);
   }
-  if (!session.pools.some(({ name }) => name === record.pool)) {
+  if (!hasPool(session, record)) {
     const pools = session.pools.map(({ name }) => name).join(", ") || "none";
     return condition(
       "POOL_MISSING",
@@ -155,7 +155,7 @@ function ofWant(state: CoreState, record: DatasetRecord, nowMs: number): Conditi
         "or move the dataset to a node that has it.",
     );
   }
-  if (pingPong(state, record.datasetId, nowMs)) {
+  if (backedOff(state, record, nowMs)) {
     return condition(
       "PING_PONG",
       "The dataset was moved back and forth several times within a minute; the next move waits " +

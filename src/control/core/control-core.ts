@@ -3,11 +3,10 @@ import type { NodeId } from "../../domain/ids.ts";
 import type { DatasetRecord } from "../../domain/record.ts";
 import { pump } from "./claims.ts";
 import { CoreState, type CoreOptions } from "./core-state.ts";
+import { type CreateDataset, createDataset } from "./create.ts";
 import { endSession, hello, probed } from "./hello.ts";
 import { message } from "./messages.ts";
 import {
-  type CreateDataset,
-  createDataset,
   declareDead,
   deleteDataset,
   orderDataset,
@@ -55,7 +54,7 @@ export class ControlCore {
     const session = this.state.sessions.get(connection);
     if (session === undefined) return;
     const touched = [...this.state.records.values()]
-      .filter((record) => record.primary === session.node || this.#wishes(record, session.node))
+      .filter((record) => this.#concerns(record, session.node))
       .map(({ datasetId }) => datasetId);
     endSession(this.state, session, "disconnected");
     for (const pending of this.state.pendingCreates.values()) {
@@ -65,8 +64,10 @@ export class ControlCore {
     probed(this.state, connection, false, nowMs);
   }
 
-  #wishes({ datasetId }: DatasetRecord, node: NodeId): boolean {
-    return this.state.wishes.get(datasetId)?.has(node) ?? false;
+  /** Who waits for the node, or for what it sends, must hear that it is silent. */
+  #concerns({ datasetId, primary, move }: DatasetRecord, node: NodeId): boolean {
+    const wishes = this.state.wishes.get(datasetId)?.has(node) ?? false;
+    return wishes || primary === node || move?.source === node || move?.target === node;
   }
 
   create(wanted: CreateDataset, nowMs: number): DatasetRecord {

@@ -78,6 +78,13 @@ export class CoreState {
   readonly pendingCreates = new Map<DatasetId, PendingCreate>();
   /** Instants of the last moves between nodes, for back-off; bounded. */
   readonly moves = new Map<DatasetId, readonly number[]>();
+  /** Open moves whose target is wanted by nobody any more, and since when. */
+  readonly unwantedMoves = new Map<DatasetId, { readonly move: OpId; readonly sinceMs: number }>();
+  /** Nodes whose pool had no room for a local dataset: what they said, and until when it counts. */
+  readonly refusedTargets = new Map<
+    DatasetId,
+    Map<NodeId, { readonly message: string; readonly untilMs: number }>
+  >();
   /** Nodes that recovery still waits for. */
   readonly unheard = new Set<NodeId>();
   mode: Mode;

@@ -1,11 +1,13 @@
 import { type Condition, condition } from "../../domain/condition.ts";
 import type { DatasetId } from "../../domain/ids.ts";
+import { liveCopy } from "../../domain/record.ts";
 import { type Hello, protocolVersion, type StorePoint } from "../../protocol/agent-messages.ts";
-import { pump, wantedBy } from "./claims.ts";
+import { pump } from "./claims.ts";
 import type { CoreState } from "./core-state.ts";
 import { pushAllNames, pushAllRecords } from "./push.ts";
 import { collectHoldings, modeChanged } from "./recovery.ts";
 import type { ConnectionId, NodeEntry, Session } from "./state.ts";
+import { wantedBy } from "./wants.ts";
 
 const formerBootsMax = 16;
 
@@ -183,8 +185,9 @@ function admit(state: CoreState, connection: ConnectionId, message: Hello, nowMs
   welcome(state, session, message, nowMs);
   for (const record of state.records.values()) {
     // With a claim elsewhere too: its holder must hear that the one it waits for is back.
-    const needsNode = record.op !== null || record.primary === message.node;
-    if (recovered || needsNode || touched.has(record.datasetId)) {
+    const has = liveCopy(record)?.node === message.node;
+    const needsNode = record.op !== null || record.primary === message.node || has;
+    if (recovered || needsNode || record.move !== null || touched.has(record.datasetId)) {
       pump(state, record.datasetId, nowMs);
     }
   }

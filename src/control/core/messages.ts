@@ -1,6 +1,7 @@
 import type { AgentMessage } from "../../protocol/agent-messages.ts";
 import { unreachable } from "../../lib/assert.ts";
-import type { DatasetId } from "../../domain/ids.ts";
+import type { DatasetId, OpId } from "../../domain/ids.ts";
+import { liveCopy } from "../../domain/record.ts";
 import type { RecordEvent } from "../../domain/record-event.ts";
 import { pump } from "./claims.ts";
 import type { CoreState } from "./core-state.ts";
@@ -130,8 +131,7 @@ function report(
       return change(state, datasetId, { kind: "move_sealed", by, move, generation }, nowMs);
     }
     case "received": {
-      const { move } = what;
-      return change(state, datasetId, { kind: "move_committed", by, move, atMs: nowMs }, nowMs);
+      return committed(state, session, { datasetId, move: what.move }, nowMs);
     }
     case "settled":
       return change(state, datasetId, { kind: "copy_settled", by }, nowMs);
@@ -140,4 +140,22 @@ function report(
     default:
       return unreachable(what);
   }
+}
+
+/** The one switch was thrown: from here on the target's copy is the live one. */
+function committed(
+  state: CoreState,
+  session: Session,
+  { datasetId, move }: { readonly datasetId: DatasetId; readonly move: OpId },
+  nowMs: number,
+): void {
+  const before = state.records.get(datasetId)?.move ?? null;
+  const by = state.speaker(session);
+  change(state, datasetId, { kind: "move_committed", by, move, atMs: nowMs }, nowMs);
+  const record = state.records.get(datasetId);
+  if (before?.id !== move || record === undefined) return;
+  if (record.move?.id === move || liveCopy(record)?.node !== session.node) return;
+  const { source, target, openedAtMs } = before;
+  const tookMs = nowMs - openedAtMs;
+  state.log("info", "move.committed", { datasetId, move, source, target, tookMs });
 }

@@ -1,136 +1,17 @@
 import { condition } from "../../domain/condition.ts";
 import type { BootId, DatasetId, NodeId } from "../../domain/ids.ts";
-import { parseBootId, parseDatasetId } from "../../domain/ids.ts";
-import { newRecord } from "../../domain/new-record.ts";
-import { decideSize } from "../../domain/pool.ts";
-import { type DatasetRecord, type FileSystem, nameOf, type Reclaim } from "../../domain/record.ts";
+import { parseBootId } from "../../domain/ids.ts";
+import { type DatasetRecord, liveCopy } from "../../domain/record.ts";
 import { FlockerError } from "../../lib/errors.ts";
 import { pump } from "./claims.ts";
 import type { CoreState } from "./core-state.ts";
+import { assertWritable } from "./create.ts";
 import { endSession, setCondition } from "./hello.ts";
+import { waitingMoves } from "./moves.ts";
 import { pushName } from "./push.ts";
 import { endWhenHeard } from "./recovery.ts";
 import type { NodeEntry } from "./state.ts";
-
-export type CreateDataset = {
-  readonly datasetId: DatasetId | null;
-  readonly primary: NodeId;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly maximumSizeBytes: number | null;
-  readonly pool: string | null;
-  readonly fileSystem: FileSystem | null;
-  readonly reclaim: Reclaim | null;
-};
-
-const namesStoredMsMax = 2_000;
-const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
-const anonymousName = /^[0-9a-f]{64}$/;
-
-/**
- * Creates the record of a dataset. The caller answers its client after the `created` output: then
- * the record is durable and every live session has stored the name (or was closed).
- */
-export function createDataset(
-  state: CoreState,
-  wanted: CreateDataset,
-  nowMs: number,
-): DatasetRecord {
-  assertWritable(state);
-  const { metadata } = wanted;
-  if (wanted.datasetId !== null && state.records.has(wanted.datasetId)) {
-    throw new FlockerError("DATASET_ID_IN_USE", "The provided dataset_id is already in use.");
-  }
-  const entry = state.nodes.get(wanted.primary);
-  if (entry === undefined || entry.removed) {
-    throw new FlockerError(
-      "NODE_UNKNOWN",
-      "The provided primary node is not part of the cluster.",
-      { details: { primary: wanted.primary } },
-    );
-  }
-  const name = metadata["name"] ?? null;
-  if (name !== null) assertNameFree(state, name);
-  const poolName = wanted.pool ?? "default";
-  const pool = entry.pools.find((one) => one.name === poolName) ?? state.pool(poolName);
-  if (pool === null) {
-    const pools = [...state.nodes.values()].flatMap((node) => node.pools);
-    const known = [...new Set(pools.map((one) => one.name))].sort();
-    throw new FlockerError(
-      "POOL_UNKNOWN",
-      `No node has a pool named ${poolName}; the pools are: ${known.join(", ") || "none"}.`,
-    );
-  }
-  const fileSystem = wanted.fileSystem ?? "ext4";
-  const { sizeBytes, notice } = decideSize(wanted.maximumSizeBytes, pool, fileSystem);
-  const inTrash = name !== null && isInTrash(state, name);
-  const saved = state.save(
-    newRecord({
-      datasetId: wanted.datasetId ?? parseDatasetId(state.newId()),
-      metadata,
-      maximumSizeBytes: wanted.maximumSizeBytes,
-      sizeBytes,
-      notice: [notice, inTrash ? trashNotice(name) : null].filter(Boolean).join(" ") || null,
-      pool: pool.name,
-      poolKind: pool.capabilities.kind,
-      fileSystem,
-      reclaim: wanted.reclaim ?? (name !== null && anonymousName.test(name) ? "delete" : "trash"),
-      primary: wanted.primary,
-      atMs: nowMs,
-      lineage: state.newOp(),
-    }),
-    null,
-  );
-  state.log("info", "dataset.created", { datasetId: saved.datasetId, name, pool: pool.name });
-  awaitNames(state, saved, nowMs);
-  pump(state, saved.datasetId, nowMs);
-  return saved;
-}
-
-function awaitNames(state: CoreState, record: DatasetRecord, nowMs: number): void {
-  const waitingFor = new Set(pushName(state, record).map(({ connection }) => connection));
-  if (waitingFor.size === 0) {
-    state.output({ kind: "created", datasetId: record.datasetId });
-    return;
-  }
-  state.pendingCreates.set(record.datasetId, {
-    datasetId: record.datasetId,
-    revision: record.revision,
-    waitingFor,
-    untilMs: nowMs + namesStoredMsMax,
-    answers: [],
-  });
-}
-
-function assertNameFree(state: CoreState, name: string): void {
-  if (!namePattern.test(name)) {
-    throw new FlockerError(
-      "INVALID_ARGUMENT",
-      `The name ${JSON.stringify(name.slice(0, 140))} is not valid: 1 to 128 letters, digits, ` +
-        "`_`, `.` or `-`, beginning with a letter or digit.",
-    );
-  }
-  const holder = state.names.get(name);
-  if (holder !== undefined) {
-    throw new FlockerError("NAME_IN_USE", `The name ${name} is already used by ${holder}.`, {
-      details: { name, datasetId: holder },
-    });
-  }
-}
-
-function isInTrash(state: CoreState, name: string): boolean {
-  return [...state.records.values()].some(
-    (record) => record.deletion?.phase === "trashed" && nameOf(record) === name,
-  );
-}
-
-function trashNotice(name: string): string {
-  return `An earlier dataset named ${name} is in the trash; this one is new and empty.`;
-}
-
-function assertWritable(state: CoreState): void {
-  if (state.mode.kind === "normal") return;
-  throw new FlockerError("READ_ONLY", state.mode.message);
-}
+import { hasPool } from "./wants.ts";
 
 export function find(state: CoreState, datasetId: string): DatasetRecord {
   const record = [...state.records.values()].find((one) => one.datasetId === datasetId);
@@ -159,12 +40,15 @@ export function orderDataset(
       { details: { primary } },
     );
   }
-  if (!entry.pools.some(({ name }) => name === record.pool)) {
+  if (!hasPool(entry, record)) {
     throw new FlockerError(
       "POOL_UNKNOWN",
-      `Node ${primary} (${entry.host}) has no pool named ${record.pool}, where this dataset is.`,
+      `Node ${primary} (${entry.host}) has no ${record.poolKind} pool named ${record.pool}, where ` +
+        "this dataset is.",
     );
   }
+  // Said anew: perhaps there is room by now.
+  state.refusedTargets.delete(record.datasetId);
   const refused = state.apply(record.datasetId, { kind: "ordered", node: primary, atMs: nowMs });
   if (refused?.reason === "lost") {
     throw new FlockerError("READ_ONLY", `The record of dataset ${datasetId} was lost.`);
@@ -174,7 +58,8 @@ export function orderDataset(
 }
 
 function mustMove(record: DatasetRecord): boolean {
-  return record.claim !== null && record.claim.node !== record.primary;
+  const node = record.claim?.node ?? liveCopy(record)?.node ?? record.primary;
+  return node !== record.primary;
 }
 
 /** Follows the dataset's reclaim policy; idempotent. `purge` destroys without the trash. */
@@ -333,6 +218,7 @@ export function tick(state: CoreState, nowMs: number): void {
     const waits = record.claim === null && state.moves.has(record.datasetId);
     if (busy || waits) pump(state, record.datasetId, nowMs);
   }
+  for (const datasetId of waitingMoves(state, nowMs)) pump(state, datasetId, nowMs);
 }
 
 /** Shown for a dataset whose node is silent or dead. */

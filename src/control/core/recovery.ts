@@ -1,10 +1,10 @@
 import { newRecord } from "../../domain/new-record.ts";
 import { type DatasetRecord, nameOf } from "../../domain/record.ts";
 import type { Hello, Holding } from "../../protocol/agent-messages.ts";
-import { wantedBy } from "./claims.ts";
 import type { CoreState } from "./core-state.ts";
 import { pushAllNames, pushAllRecords } from "./push.ts";
 import type { Session } from "./state.ts";
+import { wantedBy } from "./wants.ts";
 
 /** Tells every session of a change of mode. */
 export function modeChanged(state: CoreState): void {

@@ -7,7 +7,8 @@ import { type DatasetRecord, nameOf } from "../../domain/record.ts";
 import { FlockerError } from "../../lib/errors.ts";
 import { unreachable } from "../../lib/assert.ts";
 import type { CoreState } from "./core-state.ts";
-import { createDataset, deleteDataset } from "./operations.ts";
+import { createDataset } from "./create.ts";
+import { deleteDataset } from "./operations.ts";
 import type { Session } from "./state.ts";
 
 type RequestMessage = Extract<AgentMessage, { readonly kind: "request" }>;
@@ -96,7 +97,7 @@ function assertSameOptions(record: DatasetRecord, name: string, options: CreateO
   const pairs = [
     ["size", options.sizeBytes, record.maximumSizeBytes ?? record.sizeBytes],
     ["pool", options.pool, record.pool],
-    ["fs", options.fileSystem, record.fileSystem],
+    ["fs", options.fileSystem, record.fileSystem ?? "native"],
   ] as const;
   for (const [option, asked, has] of pairs) {
     if (asked === null || asked === has) continue;

@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 import { parseDatasetId, parseNodeId, type NodeId } from "../../domain/ids.ts";
 import { ControlCore } from "./control-core.ts";
-import { datasetCondition } from "./dataset-condition.ts";
 import type { CoreOutput } from "./state.ts";
 import { clusterId, coreOf, helloOf, uuid } from "./test-core.ts";
 
@@ -49,17 +48,6 @@ test("the holder is told who wants the dataset, and told again when that node co
 
   core.receive("b2", helloOf(b, 30), 6);
   expect(lastWantedBy(core.drain().outputs, "a1")).toBe(b);
-});
-
-test("an order to a node that is not connected is a reason, though the holder shows the volume", () => {
-  const { core, id } = heldWhileWantedElsewhere();
-  core.disconnected("b1", 5);
-
-  const held = core.state.records.get(parseDatasetId(id));
-  const why = held === undefined ? null : datasetCondition(core.state, held, 6);
-
-  expect(why).toMatchObject({ code: "WAITING_FOR_NODE" });
-  expect(why?.message).toContain("is its primary and is not connected");
 });
 
 test("after a restart the order counts in whatever sequence the nodes say hello", () => {

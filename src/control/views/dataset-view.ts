@@ -1,9 +1,9 @@
 import { type Condition, conditionCodes } from "../../domain/condition.ts";
 import { type DatasetRecord, nameOf } from "../../domain/record.ts";
 import type { DatasetView } from "../../protocol/api.ts";
-import { wantedBy } from "../core/claims.ts";
+import { datasetCondition, holderObservation } from "../conditions/dataset-condition.ts";
 import type { CoreState } from "../core/core-state.ts";
-import { datasetCondition, holderObservation } from "../core/dataset-condition.ts";
+import { wantedBy } from "../core/wants.ts";
 import { type ConditionTimes, conditionView } from "./condition-view.ts";
 
 /** All that is known of one dataset: configuration, claim, volume, what its holder sees, why. */
