@@ -14,7 +14,6 @@ import { randomUUID } from "node:crypto";
 import { addressOf, switchAddress } from "./bed-paths.ts";
 import type { InitOrders } from "./host-record.ts";
 import { writeJson } from "./linux/json-file.ts";
-import { mountsOf } from "./linux/loop-devices.ts";
 import { identifySelf } from "./linux/process-identity.ts";
 import { servicesFile } from "./service.ts";
 
@@ -125,25 +124,21 @@ function furnish(root: string, { host, seed, checkout, directory }: InitOrders):
   writeFileSync(furnished, "");
 }
 
-/** Makes `root` the root, and becomes an init that runs the supervisor. */
+/**
+ * Makes `root` the root of this namespace's mounts, and becomes an init that runs the supervisor.
+ * Below a chroot(2) the root that we see is another one, and it would be the other to which
+ * setns(2) took everybody who enters, as `docker exec` does: nsenter goes to it before.
+ */
 function become(root: string): never {
   const supervisor = join(import.meta.dirname, "supervisor.ts");
-  const init = ["tini", "-s", "--", process.execPath, supervisor];
-  // Below a chroot(2) there is no pivot_root(2); moving the mount over the root does as well.
-  const isChroot = !mountsOf("self").some(({ path }) => path === "/");
   process.chdir(root);
-  if (isChroot) {
-    sh("mount", "--move", ".", "/");
-    sh("chroot", ".", "mount", "--make-rshared", "/");
-    return execute("chroot", [".", ...init]);
-  }
   mkdirSync("mnt", { recursive: true });
-  sh("pivot_root", ".", "mnt");
-  process.chdir("/");
-  sh("umount", "-l", "/mnt");
+  const pivot = 'pivot_root . mnt && exec chroot . sh -c "$0" "$@"';
   // As systemd does on a real host: mounts made here reach containers that ask for it.
-  sh("mount", "--make-rshared", "/");
-  return execute(init[0] ?? "", init.slice(1));
+  const finish = 'umount -l /mnt && mount --make-rshared / && exec tini -s -- "$0" "$1"';
+  const entering = ["--mount=/proc/self/ns/mnt", "--wd=.", "--"];
+  const init = [finish, process.execPath, supervisor];
+  return execute("nsenter", [...entering, "sh", "-c", pivot, ...init]);
 }
 
 function execute(program: string, args: readonly string[]): never {
