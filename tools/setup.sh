@@ -9,7 +9,9 @@ installed() { cmp -s "$1package-lock.json" "$1node_modules/.flocker-lock"; }
 install_packages() { # DIRECTORY/ WHAT NPM...: stamped last, so that an interrupted one is repeated
   directory=$1 && shift
   echo "flocker: installing $1 (once)" >&2 && shift
-  (cd "./$directory" && "$@" ci --ignore-scripts --no-audit --no-fund --loglevel=error) \
+  # npm trusts whom the machine trusts, and keeps what it compiles in the checkout, not in /tmp.
+  (export NODE_USE_SYSTEM_CA=1 NODE_COMPILE_CACHE="$PWD/.cache/compiled"
+    cd "./$directory" && "$@" ci --ignore-scripts --no-audit --no-fund --loglevel=error) \
     >.cache/npm.log 2>&1 || { cat .cache/npm.log >&2; exit 1; }
   cp "${directory}package-lock.json" "${directory}node_modules/.flocker-lock"
 }
