@@ -12,6 +12,8 @@ export type ClusterOptions = {
   readonly hosts?: number;
   /** Hosts with a Docker Engine, but with nothing of ours. */
   readonly bare?: boolean;
+  /** Hosts whose engine runs without `--live-restore`. */
+  readonly withoutLiveRestore?: readonly string[];
 };
 
 /** Hosts for one test file, with what a test does to them. */
@@ -20,8 +22,8 @@ export class Cluster implements AsyncDisposable {
   readonly #hosts: number;
   readonly #bare: boolean;
 
-  constructor({ purpose, hosts = 2, bare = false }: ClusterOptions) {
-    this.bed = new Bed({ purpose, bare });
+  constructor({ purpose, hosts = 2, bare = false, withoutLiveRestore = [] }: ClusterOptions) {
+    this.bed = new Bed({ purpose, bare, withoutLiveRestore });
     this.#hosts = hosts;
     this.#bare = bare;
   }

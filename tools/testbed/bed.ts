@@ -28,7 +28,7 @@ import {
   processesMarked,
 } from "./linux/process-identity.ts";
 import { run } from "./run.ts";
-import { pluginSocket, servicesFor } from "./services.ts";
+import { type EngineKind, engineKindOf, pluginSocket, servicesFor } from "./services.ts";
 import { killMarked, marker } from "./linux/spawn-marked.ts";
 import { heal, partition, startSwitch } from "./switch.ts";
 import { until } from "./linux/until.ts";
@@ -41,6 +41,8 @@ export type BedOptions = {
   readonly bare?: boolean;
   /** No Docker Engine, for tests that need none. */
   readonly engine?: boolean;
+  /** Hosts whose engine runs without `--live-restore`. */
+  readonly withoutLiveRestore?: readonly string[];
 };
 
 /**
@@ -51,11 +53,14 @@ export class Bed {
   readonly paths: BedPaths;
   readonly #bare: boolean;
   readonly #engine: boolean;
+  readonly #withoutLiveRestore: readonly string[];
 
-  constructor({ purpose, checkout, bare = false, engine = true }: BedOptions) {
+  constructor(options: BedOptions) {
+    const { purpose, checkout, bare = false, engine = true, withoutLiveRestore = [] } = options;
     this.paths = bedPaths(checkout ?? join(import.meta.dirname, "../.."), purpose);
     this.#bare = bare;
     this.#engine = engine;
+    this.#withoutLiveRestore = withoutLiveRestore;
   }
 
   /**
@@ -79,7 +84,7 @@ export class Bed {
 
   async #add(number: number): Promise<void> {
     const name = `h${number}`;
-    const what = { bedId: this.paths.id, bare: this.#bare, engine: this.#engine };
+    const what = { bedId: this.paths.id, bare: this.#bare, engine: this.#engineOf(name) };
     const services = servicesFor(name, { ...what, control: number === 1 });
     const machineId = randomBytes(16).toString("hex");
     const host: HostRecord = { name, number, machineId, services, bare: this.#bare };
@@ -87,6 +92,11 @@ export class Bed {
     if (!host.bare) await seedHost(this.paths, host);
     writeJson(hostPaths(this.paths, name).record, host);
     await this.#start(host);
+  }
+
+  #engineOf(host: string): EngineKind {
+    if (!this.#engine) return "none";
+    return this.#withoutLiveRestore.includes(host) ? "plain" : "live_restore";
   }
 
   async #start(host: HostRecord): Promise<void> {
@@ -174,7 +184,7 @@ export class Bed {
     const services = servicesFor(name, {
       bedId: this.paths.id,
       bare,
-      engine: source.services.some((service) => service.name === "dockerd"),
+      engine: engineKindOf(source.services),
       control: source.services.some((service) => service.name === "control"),
     });
     const machineId = randomBytes(16).toString("hex");

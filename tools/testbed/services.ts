@@ -4,21 +4,29 @@ import type { ServiceDefinition } from "./service.ts";
 /** Where an engine finds the agent. */
 export const pluginSocket = "/run/docker/plugins/flocker/flocker.sock";
 
+/** `plain`: without `--live-restore`, so that its next start ends what it left running. */
+export type EngineKind = "none" | "live_restore" | "plain";
+
+export type HostServices = {
+  readonly bedId: string;
+  readonly bare: boolean;
+  readonly engine: EngineKind;
+  readonly control: boolean;
+};
+
 /** What a host runs, in the order in which it is started. */
-export function servicesFor(
-  host: string,
-  what: {
-    readonly bedId: string;
-    readonly bare: boolean;
-    readonly engine: boolean;
-    readonly control: boolean;
-  },
-): readonly ServiceDefinition[] {
+export function servicesFor(host: string, what: HostServices): readonly ServiceDefinition[] {
   return [
     ...(what.control && !what.bare ? [control] : []),
     ...(what.bare ? [] : [agent]),
-    ...(what.engine ? [engine(what.bedId, host, what.bare)] : []),
+    ...(what.engine === "none" ? [] : [engine(host, what)]),
   ];
+}
+
+export function engineKindOf(services: readonly ServiceDefinition[]): EngineKind {
+  const found = services.find(({ name }) => name === "dockerd");
+  if (found === undefined) return "none";
+  return found.command.includes("--live-restore") ? "live_restore" : "plain";
 }
 
 const control: ServiceDefinition = {
@@ -42,12 +50,12 @@ const agent: ServiceDefinition = {
   pidFile: "/run/flocker/agent.pid",
 };
 
-function engine(bedId: string, host: string, bare: boolean): ServiceDefinition {
+function engine(host: string, { bedId, bare, engine: kind }: HostServices): ServiceDefinition {
   const definition: ServiceDefinition = {
     name: "dockerd",
     command: [
       "dockerd",
-      "--live-restore",
+      ...(kind === "live_restore" ? ["--live-restore"] : []),
       `--cgroup-parent=${engineCgroup(bedId, host)}`,
       "--exec-opt",
       "native.cgroupdriver=cgroupfs",
