@@ -22,7 +22,7 @@ function missing(): never {
 }
 
 /** A next process in this boot, with what its predecessor left in the run file. */
-function nextProcess(run: RunFile): AgentCore {
+function nextProcess(run: RunFile, unknownNames: "deny" | "hold" = "deny"): AgentCore {
   return new AgentCore({
     node: fresh.primary,
     clusterId: parseClusterId("00000000-0000-4000-8000-000000000001"),
@@ -33,7 +33,7 @@ function nextProcess(run: RunFile): AgentCore {
     version: "0",
     address: { host: "10.0.0.1", peerPort: 1 },
     pools: [],
-    unknownNames: "deny",
+    unknownNames,
     cluster: null,
     run,
     mounted: [datasetId],
@@ -177,4 +177,16 @@ test("an op is carried out only within a session", () => {
 test("an op is carried out by the node that was asked", () => {
   const { see, elsewhere } = executorOfOp();
   expect(executed(see(elsewhere))).toEqual(["force_detach"]);
+});
+
+test("with unknown_names: hold a name is not denied because nobody answered in time", () => {
+  const core = nextProcess({ records: [], users: [], ended: [] }, "hold");
+  core.step({ kind: "connected" }, 1);
+  core.step({ kind: "received", message: { ...welcome, condition: null, nodes: [] } }, 2);
+  core.step({ kind: "called", callId: 1, call: { kind: "get", name: "db" } }, 3);
+  const effects = core.step({ kind: "tick" }, 60_000);
+  const status = { phase: "unknown" };
+  const volume = { name: "db", mountpoint: "", status };
+  const answer = { kind: "answer", callId: 1, answer: { kind: "volume", volume } };
+  expect(effects.filter(({ kind }) => kind === "answer")).toEqual([answer]);
 });

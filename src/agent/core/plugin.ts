@@ -57,7 +57,9 @@ function byName(state: AgentState, callId: number, call: NamedCall, nowMs: numbe
   const answer = (what: PluginAnswer): void => state.emit({ kind: "answer", callId, answer: what });
   // The engine invents such names for anonymous volumes; those of this node are known.
   if (anonymousName.test(call.name)) return answer({ kind: "error", message: notFound });
-  if (state.link === null) return unreachableAnswer(state, call, answer);
+  if (state.link === null) {
+    return unreachableAnswer(state, { callId, next: call.kind, name: call.name });
+  }
   const request = { kind: "lookup", name: call.name } as const;
   return ask(state, { callId, next: call.kind, request, mountId }, nowMs);
 }
@@ -68,20 +70,19 @@ function byName(state: AgentState, callId: number, call: NamedCall, nowMs: numbe
  */
 function unreachableAnswer(
   state: AgentState,
-  call: NamedCall,
-  answer: (what: PluginAnswer) => void,
+  { callId, next, name }: Pick<PendingRequest, "callId" | "next" | "name">,
 ): void {
-  if (state.options.unknownNames === "deny") return answer({ kind: "error", message: notFound });
-  if (call.kind === "get") {
-    const status = { phase: "unknown" };
-    return answer({ kind: "volume", volume: { name: call.name, mountpoint: "", status } });
+  if (state.options.unknownNames === "deny") return fail(state, callId, notFound);
+  if (next === "get") {
+    const one = { name, mountpoint: "", status: { phase: "unknown" } };
+    return state.emit({ kind: "answer", callId, answer: { kind: "volume", volume: one } });
   }
-  return answer({
-    kind: "error",
-    message:
-      `Whether volume ${call.name} exists cannot be asked: the control service is not reachable ` +
+  return fail(
+    state,
+    callId,
+    `Whether volume ${name} exists cannot be asked: the control service is not reachable ` +
       "from this node. Start it, or set unknown_names: deny in agent.yml.",
-  });
+  );
 }
 
 type Asked = {
@@ -127,7 +128,8 @@ export function answered(state: AgentState, id: number, answer: Answer, nowMs: n
   state.requests.delete(id);
   const { callId, next, name } = pending;
   if (answer.kind === "error") {
-    fail(state, callId, answer.message);
+    if (pending.message.request.kind === "lookup") unreachableAnswer(state, pending);
+    else fail(state, callId, answer.message);
     return;
   }
   const { entry } = answer;
@@ -210,7 +212,7 @@ export function expireRequests(state: AgentState, nowMs: number): void {
     if (pending.untilMs > nowMs) continue;
     state.requests.delete(id);
     const { callId, next, name } = pending;
-    if (next === "get" || next === "path") fail(state, callId, notFound);
+    if (pending.message.request.kind === "lookup") unreachableAnswer(state, pending);
     else {
       const known = state.names.get(name);
       const reason =

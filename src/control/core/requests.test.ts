@@ -29,3 +29,20 @@ test("a removal that is said again does not remove who has the name by then", ()
   core.receive("a1", { kind: "request", id: 3, request }, 5);
   expect(core.state.names.get("db")).toBe(second);
 });
+
+test("a doubted store denies no name and removes none", () => {
+  const core = coreOf();
+  core.receive("a1", helloOf(node, 20), 1);
+  core.state.mode = { kind: "read_only", code: "STORE_WENT_BACK", message: "It went back." };
+  core.drain();
+  const lookup = { kind: "lookup", name: "db" } as const;
+  const remove = { kind: "remove", name: "db", datasetId: null } as const;
+  core.receive("a1", { kind: "request", id: 1, request: lookup }, 2);
+  core.receive("a1", { kind: "request", id: 2, request: remove }, 3);
+  const answers = core.drain().outputs.flatMap((output) => {
+    const isAnswer = output.kind === "send" && output.message.kind === "answer";
+    return isAnswer && output.message.kind === "answer" ? [output.message.answer] : [];
+  });
+  const readOnly = { kind: "error", code: "READ_ONLY" };
+  expect(answers).toMatchObject([readOnly, readOnly]);
+});

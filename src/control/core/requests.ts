@@ -7,7 +7,7 @@ import { type DatasetRecord, nameOf } from "../../domain/record.ts";
 import { FlockerError } from "../../lib/errors.ts";
 import { unreachable } from "../../lib/assert.ts";
 import type { CoreState } from "./core-state.ts";
-import { createDataset } from "./create.ts";
+import { assertWritable, createDataset } from "./create.ts";
 import { deleteDataset } from "./operations.ts";
 import type { Session } from "./state.ts";
 
@@ -41,6 +41,8 @@ export function answerRequest(
 
 function entryOf(state: CoreState, name: string): Answer {
   const datasetId = state.names.get(name);
+  // A doubted store may lack a name that was acknowledged: it cannot deny one.
+  if (datasetId === undefined) assertWritable(state);
   return {
     kind: "ok",
     entry: datasetId === undefined ? null : { name, datasetId },
@@ -115,6 +117,7 @@ function removeByName(
   { name, datasetId: meant }: Extract<RequestMessage["request"], { readonly kind: "remove" }>,
   nowMs: number,
 ): Answer {
+  assertWritable(state);
   const datasetId = state.names.get(name);
   const record = datasetId === undefined ? undefined : state.records.get(datasetId);
   // Removed before, and the name is free or another's: a request may be said again.
