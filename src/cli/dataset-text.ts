@@ -1,5 +1,5 @@
 import { unreachable } from "../lib/assert.ts";
-import type { DatasetView, NodeView } from "../protocol/api.ts";
+import type { CopyView, DatasetView, MoveView, NodeView, ProgressView } from "../protocol/api.ts";
 
 /** Words of the original, with the reason after them where there is one. */
 export function statusText(dataset: DatasetView): string {
@@ -10,6 +10,7 @@ export function statusText(dataset: DatasetView): string {
     case "pending":
       return `pending ⌛${why}`;
     case "moving":
+      if (dataset.move !== null) return moveText(dataset, dataset.move);
       return `pending ⌛${why === "" ? movingText(dataset) : why}`;
     case "error":
       return `error ❌${why}`;
@@ -22,6 +23,21 @@ export function statusText(dataset: DatasetView): string {
     default:
       return unreachable(dataset.phase);
   }
+}
+
+/** `moving ⌛ 43 % to 08ad1785`, and what it waits for if it does more than copy. */
+function moveText({ condition }: DatasetView, { target, phase, progress }: MoveView): string {
+  const percent = progress === null ? null : percentOf(progress);
+  const where = `to ${target.slice(0, 8)}`;
+  const how = percent === null ? (phase === "sealed" ? "sealed, " : "") : `${percent} % `;
+  const why = condition === null || condition.code === "WORKING" ? "" : `: ${condition.message}`;
+  return `moving ⌛ ${how}${where}${why}`;
+}
+
+/** 0 to 99; null without an estimate of the whole. */
+export function percentOf({ bytes, total }: ProgressView): number | null {
+  if (total === null || total === 0) return null;
+  return Math.min(99, Math.floor((bytes * 100) / total));
 }
 
 function movingText({ node, primary }: DatasetView): string {
@@ -45,4 +61,11 @@ export function metadataText(metadata: Readonly<Record<string, string>>): string
   return Object.entries(metadata)
     .map(([key, value]) => `${key}=${value}`)
     .join(",");
+}
+
+/** `fallback of generation 3 since 2026-11-27T00:04:05.000Z` */
+export function copyText({ role, generation, since, settled, discarding }: CopyView): string {
+  const marks = [...(settled ? [] : ["not settled"]), ...(discarding ? ["being removed"] : [])];
+  const note = marks.length === 0 ? "" : ` (${marks.join(", ")})`;
+  return `${role} of generation ${generation} since ${since}${note}`;
 }

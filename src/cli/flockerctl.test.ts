@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { DatasetView } from "../protocol/api.ts";
+import type { DatasetView, MoveView } from "../protocol/api.ts";
 import type { AskPerson } from "./confirm.ts";
 import { flockerctl, flockerctlContext } from "./flockerctl.ts";
 import { runProgram } from "./run-program.ts";
@@ -26,6 +26,16 @@ const condition = {
   next_retry: null,
   severity: "pending",
 } as const;
+
+const working = { ...condition, code: "WORKING" };
+const underWay: MoveView = {
+  id: gone,
+  source: nodeA,
+  target: nodeB,
+  phase: "precopy",
+  since: condition.since,
+  progress: { stage: "base", bytes: 43, total: 100, bytes_per_second: 5, ends: condition.since },
+};
 
 let service: TestControlService;
 
@@ -101,6 +111,16 @@ describe("list", () => {
       { phase: "moving", node: nodeB },
       "pending ⌛ moving from 5f3d2f4e to 1acbab49 ",
     ],
+    [
+      "a move over the network says how far it is",
+      { phase: "moving", node: nodeA, move: underWay, condition: working },
+      "moving ⌛ 43 % to 5f3d2f4e ",
+    ],
+    [
+      "a move that waits says for what",
+      { phase: "moving", move: { ...underWay, progress: null }, condition },
+      "moving ⌛ to 5f3d2f4e: node 5f3d2f4e is silent ",
+    ],
     ["nobody has it", { phase: "detached" }, " detached "],
     ["its volume goes away", { phase: "deleting", deleted: true }, " deleting "],
   ])("%s", async (_, change, text) => {
@@ -148,6 +168,18 @@ describe("show", () => {
     expect(out).toContain("size         10737418240 bytes (none was asked for)\n");
     expect(out).toContain("condition    WAITING_FOR_NODE: node 5f3d2f4e is silent\n");
     expect(JSON.parse((await run("show 5540 --json")).out)).toEqual(service.datasets[0]);
+  });
+
+  test("tells where a dataset has copies, and how far a move is", async () => {
+    const copy = { node: nodeA, role: "live", generation: 3, since: condition.since } as const;
+    const copies = [{ ...copy, settled: true, discarding: false }];
+    service.datasets = [testDataset(shop, { phase: "moving", move: underWay, copies })];
+    const { out } = await run("show 5540");
+    expect(out).toContain(`move         precopy from ${nodeA} (172.31.1.10) to ${nodeB} (172.31`);
+    expect(out).toContain(
+      "progress     bulk: 43 bytes of about 100 (43 %), 5 bytes/s, until about 2026-11-22T12:00:00Z\n",
+    );
+    expect(out).toContain(`copy         live of generation 3 since ${condition.since} on ${nodeA}`);
   });
 });
 

@@ -100,6 +100,51 @@ export const datasetPhases = [
   "error",
 ] as const;
 
+/** The stream that comes in at the target of a move right now. */
+export const progressView = Type.Object({
+  /** The bulk while it is in use, or the rest after the seal. */
+  stage: Type.Union([Type.Literal("base"), Type.Literal("delta")]),
+  bytes: count,
+  /** As the source estimates it; null when it cannot. */
+  total: nullable(count),
+  bytes_per_second: count,
+  /** When it will be over at this rate. */
+  ends: nullable(instant),
+});
+
+export type ProgressView = Static<typeof progressView>;
+
+/** A dataset of a pool on nodes' own disks, on its way to another node. */
+export const moveView = Type.Object({
+  id: Type.String(),
+  source: uuid,
+  target: uuid,
+  /** `precopy` and `copied`: the source may use it. `sealed`: nobody does. */
+  phase: Type.Union([Type.Literal("precopy"), Type.Literal("copied"), Type.Literal("sealed")]),
+  since: instant,
+  progress: nullable(progressView),
+});
+export type MoveView = Static<typeof moveView>;
+
+/** Only `live` is ever used; a diverged one is kept for a person. */
+export const copyView = Type.Object({
+  node: uuid,
+  role: Type.Union([
+    Type.Literal("live"),
+    Type.Literal("fallback"),
+    Type.Literal("replica"),
+    Type.Literal("diverged"),
+  ]),
+  generation: count,
+  /** When it became what it is. */
+  since: instant,
+  /** Its node reported it durable. */
+  settled: Type.Boolean(),
+  /** Its node is removing it. */
+  discarding: Type.Boolean(),
+});
+export type CopyView = Static<typeof copyView>;
+
 /** Configuration, claim, volume, progress and condition of one dataset, joined. */
 export const datasetView = Type.Object({
   dataset_id: uuid,
@@ -123,6 +168,11 @@ export const datasetView = Type.Object({
   volume: Type.Object({ kind: Type.String(), ref: nullable(Type.String()) }),
   formatted: Type.Boolean(),
   op: nullable(Type.Object({ id: Type.String(), kind: Type.String(), node: nullable(uuid) })),
+  move: nullable(moveView),
+  /** Where a dataset of a local pool has copies; empty for others. */
+  copies: Type.Array(copyView),
+  /** The copy of another dataset that it was made of. */
+  from: nullable(Type.Object({ dataset_id: uuid, node: uuid })),
   /** Who uses it now: ids of Docker's mounts. */
   users: Type.Array(Type.Object({ id: Type.String(), container: nullable(Type.String()) })),
   /** What was done differently from what was asked, for example a rounded size. */

@@ -11,8 +11,8 @@ export const list = command({
   aliases: ["ls"],
   summary: "List the datasets, where each one is, and why it is not where it should be",
   details: [
-    "STATUS is `attached ✅`, `detached`, `deleting`, `deleted`, or, with the reason, `pending ⌛` " +
-      "and `error ❌`. SIZE is the size that the volume has.",
+    "STATUS is `attached ✅`, `detached`, `deleting`, `deleted`, `moving ⌛ 43 % to 08ad1785` while " +
+      "a copy goes over the network, or, with the reason, `pending ⌛` and `error ❌`. SIZE is the size that the volume has.",
   ],
   examples: ["flockerctl ls", "flockerctl ls --long", "flockerctl ls --json"],
   args: {

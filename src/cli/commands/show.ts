@@ -1,6 +1,6 @@
-import type { DatasetView, NodeView } from "../../protocol/api.ts";
+import type { DatasetView, NodeView, ProgressView } from "../../protocol/api.ts";
 import { type CliContext, command, nonEmpty } from "../command.ts";
-import { metadataText, serverText, statusText } from "../dataset-text.ts";
+import { copyText, metadataText, percentOf, serverText, statusText } from "../dataset-text.ts";
 import { selectDataset } from "../select.ts";
 
 export const show = command({
@@ -23,6 +23,7 @@ function text(dataset: DatasetView, nodes: readonly NodeView[]): string {
   const lines = [
     ...identityLines(dataset),
     ...placeLines(dataset, nodes),
+    ...copyLines(dataset, nodes),
     ...conditionLines(dataset),
   ].filter(([, value]) => value !== "");
   const width = Math.max(...lines.map(([name]) => name.length));
@@ -61,6 +62,28 @@ function placeLines(dataset: DatasetView, nodes: readonly NodeView[]): readonly 
     ["operation", op === null ? "" : `${op.kind} ${op.id} ${at(op.node)}`.trim()],
     ["used by", users.map(({ id, container }) => container ?? id).join(", ")],
   ];
+}
+
+function copyLines({ move, copies, from }: DatasetView, nodes: readonly NodeView[]): Line[] {
+  const at = (uuid: string): string => serverText(uuid, nodes, true);
+  const lines: Line[] = [];
+  if (move !== null) {
+    const { source, target, phase, progress } = move;
+    lines.push(["move", `${phase} from ${at(source)} to ${at(target)} since ${move.since}`]);
+    if (progress !== null) lines.push(["progress", progressText(progress)]);
+  }
+  for (const copy of copies) lines.push(["copy", `${copyText(copy)} on ${at(copy.node)}`]);
+  if (from !== null) lines.push(["made of", `the copy of ${from.dataset_id} on ${at(from.node)}`]);
+  return lines;
+}
+
+function progressText(progress: ProgressView): string {
+  const { stage, bytes, total, bytes_per_second: rate, ends } = progress;
+  const percent = percentOf(progress);
+  const whole = percent === null || total === null ? "" : ` of about ${total} (${percent} %)`;
+  const until = ends === null ? "" : `, until about ${ends}`;
+  const what = stage === "base" ? "bulk" : "rest";
+  return `${what}: ${bytes} bytes${whole}, ${rate} bytes/s${until}`;
 }
 
 function conditionLines({ condition }: DatasetView): readonly Line[] {

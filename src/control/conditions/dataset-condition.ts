@@ -1,11 +1,13 @@
 import { type Condition, condition } from "../../domain/condition.ts";
 import type { NodeId } from "../../domain/ids.ts";
-import type { Claim, DatasetRecord, Op } from "../../domain/record.ts";
+import { type Claim, type DatasetRecord, liveCopy, type Op } from "../../domain/record.ts";
 import type { Observation } from "../../protocol/agent-messages.ts";
 import type { CoreState } from "../core/core-state.ts";
 import { lostText } from "../core/recovery.ts";
-import type { Session } from "../core/state.ts";
-import { backedOff, hasPool, wantedBy, wants } from "../core/wants.ts";
+import { targetRefusal } from "../core/moves.ts";
+import { backedOff, wantedBy, wants } from "../core/wants.ts";
+import { capital, heldText, nodeText, noPool, observationOf, silent } from "./condition-parts.ts";
+import { awayCondition, moveCondition } from "./local-condition.ts";
 
 /**
  * Why a dataset is not where it should be, in a sentence that lets a person act; null when it is.
@@ -18,6 +20,7 @@ export function datasetCondition(
 ): Condition | null {
   if (record.lost) return condition("RECORD_LOST", lostText(record));
   if (record.op !== null) return ofOp(state, record, record.op);
+  if (record.move !== null) return moveCondition(state, record, record.move, nowMs);
   if (record.claim !== null) return ofClaim(state, record, record.claim, nowMs);
   if (record.deletion !== null) return ofDeletion(state, record);
   return ofWant(state, record, nowMs);
@@ -26,16 +29,6 @@ export function datasetCondition(
 /** What the holder's live session says that it sees; null when it is silent. */
 export function holderObservation(state: CoreState, record: DatasetRecord): Observation | null {
   return record.claim === null ? null : observationOf(state, record.claim.node, record);
-}
-
-function observationOf(state: CoreState, node: NodeId, record: DatasetRecord): Observation | null {
-  return state.sessionOf(node)?.observations.get(record.datasetId) ?? null;
-}
-
-/** `node 08ad1785 (10.77.0.1)` */
-export function nodeText(state: CoreState, node: NodeId): string {
-  const host = state.nodes.get(node)?.host;
-  return `node ${node.slice(0, 8)}${host === undefined ? "" : ` (${host})`}`;
 }
 
 function ofOp(state: CoreState, record: DatasetRecord, op: Op): Condition {
@@ -76,7 +69,10 @@ function ofClaim(
   nowMs: number,
 ): Condition | null {
   const session = state.sessionOf(claim.node);
-  if (session === null) return silent(state, claim.node, "has the dataset and");
+  if (session === null) {
+    const away = awayCondition(state, record, nowMs);
+    return away ?? silent(state, claim.node, "has the dataset and");
+  }
   const seen = session.observations.get(record.datasetId);
   if (seen !== undefined && seen.condition !== null) return seen.condition;
   const who = nodeText(state, claim.node);
@@ -97,24 +93,6 @@ function ofClaim(
   return condition("WORKING", `${capital(who)} has the claim and is getting the volume ready.`);
 }
 
-function heldText(session: Session, seen: Observation | undefined): string {
-  if (seen === undefined) return "it has not said yet what it sees";
-  const containers = [...seen.users, ...seen.holders].flatMap(({ container }) =>
-    container === null ? [] : [session.containers.get(container)?.name ?? container],
-  );
-  const names = [...new Set(containers)].sort();
-  if (names.length > 0) {
-    const noun = names.length === 1 ? "container" : "containers";
-    return `held by ${noun} ${names.slice(0, 5).join(", ")}; stop ${names.length === 1 ? "it" : "them"} there`;
-  }
-  const process = seen.holders.find(({ pid }) => pid !== null);
-  if (process !== undefined) {
-    return `held by process ${process.pid} (${process.command ?? "unknown"}); end it there`;
-  }
-  if (seen.users.length > 0) return "a Mount of its engine uses it; stop the container there";
-  return "nothing uses it there any more; it follows within some seconds";
-}
-
 function ofDeletion(state: CoreState, record: DatasetRecord): Condition | null {
   if (record.deletion?.phase !== "deleting") return null;
   if (record.residue !== null) return residue(state, record, record.residue);
@@ -124,7 +102,9 @@ function ofDeletion(state: CoreState, record: DatasetRecord): Condition | null {
 function ofWant(state: CoreState, record: DatasetRecord, nowMs: number): Condition | null {
   const mode = modeCondition(state);
   if (mode !== null) return mode;
-  const target = wants(state, record, nowMs)[0]?.node ?? record.primary;
+  const away = awayCondition(state, record, nowMs);
+  if (away !== null) return away;
+  const target = targetOf(state, record, nowMs);
   const entry = state.nodes.get(target);
   const who = nodeText(state, target);
   if (entry?.removed !== false) {
@@ -147,14 +127,10 @@ function ofWant(state: CoreState, record: DatasetRecord, nowMs: number): Conditi
   if (record.residue !== null && record.residue !== target) {
     return residue(state, record, record.residue);
   }
-  if (!hasPool(session, record)) {
-    const pools = session.pools.map(({ name }) => name).join(", ") || "none";
-    return condition(
-      "POOL_MISSING",
-      `${capital(who)} has no pool ${record.pool} (its pools: ${pools}). Add it to its agent.yml, ` +
-        "or move the dataset to a node that has it.",
-    );
-  }
+  const poolless = noPool(state, session, record);
+  if (poolless !== null) return poolless;
+  const refused = targetRefusal(state, record.datasetId, target, nowMs);
+  if (refused !== null) return condition("POOL_FULL", refused);
   if (backedOff(state, record, nowMs)) {
     return condition(
       "PING_PONG",
@@ -164,6 +140,13 @@ function ofWant(state: CoreState, record: DatasetRecord, nowMs: number): Conditi
   }
   const said = session.observations.get(record.datasetId)?.condition;
   return said ?? condition("WAITING_FOR_CLAIM", `${capital(who)} gets the dataset next.`);
+}
+
+/** Who is served next, or would be if it were connected. */
+function targetOf(state: CoreState, record: DatasetRecord, nowMs: number): NodeId {
+  const asked = wants(state, record, nowMs).find(({ kind }) => kind !== "rest");
+  if (asked !== undefined) return asked.node;
+  return record.orderOpen ? record.primary : (liveCopy(record)?.node ?? record.primary);
 }
 
 /** The control service itself holds everything up. */
@@ -198,24 +181,4 @@ function residue(state: CoreState, record: DatasetRecord, node: NodeId): Conditi
       `${capital(who)} detaches what it had attached before its last boot.`,
     )
   );
-}
-
-function silent(state: CoreState, node: NodeId, role: string): Condition {
-  const clash = state.nodes.get(node)?.clashWith ?? null;
-  if (clash !== null) {
-    return condition(
-      "NODE_ID_CLASH",
-      `${capital(nodeText(state, node))} ${role} shares its certificate with another machine. ` +
-        `Turn the wrong one off; then flockerctl node replace ${node}`,
-    );
-  }
-  return condition(
-    "WAITING_FOR_NODE",
-    `${capital(nodeText(state, node))} ${role} is not connected. Start it, or if it is gone for ` +
-      `good: flockerctl node declare-dead ${node}`,
-  );
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,10 +1,11 @@
 import { type Condition, conditionCodes } from "../../domain/condition.ts";
 import { type DatasetRecord, nameOf } from "../../domain/record.ts";
-import type { DatasetView } from "../../protocol/api.ts";
+import type { DatasetView, MoveView } from "../../protocol/api.ts";
 import { datasetCondition, holderObservation } from "../conditions/dataset-condition.ts";
 import type { CoreState } from "../core/core-state.ts";
 import { wantedBy } from "../core/wants.ts";
-import { type ConditionTimes, conditionView } from "./condition-view.ts";
+import { progressOf, remainingMsOf } from "../conditions/local-condition.ts";
+import { type ConditionTimes, conditionView, instant } from "./condition-view.ts";
 
 /** All that is known of one dataset: configuration, claim, volume, what its holder sees, why. */
 export function datasetView(
@@ -38,6 +39,17 @@ export function datasetView(
     volume: { kind: volume.kind, ref: volume.kind === "exists" ? volume.ref : null },
     formatted: record.formatted === "yes",
     op: op === null ? null : { id: op.id, kind: op.kind, node: op.executor?.node ?? null },
+    move: moveView(state, record, nowMs),
+    copies: record.copies.map((copy) => ({
+      node: copy.node,
+      role: copy.role,
+      generation: copy.generation,
+      since: instant(copy.sinceMs),
+      settled: copy.settled,
+      discarding: copy.discarding,
+    })),
+    from:
+      record.from === null ? null : { dataset_id: record.from.datasetId, node: record.from.node },
     users: (seen?.users ?? []).map(({ id, container }) => ({
       id,
       container: container === null ? null : (containers?.get(container)?.name ?? container),
@@ -45,6 +57,31 @@ export function datasetView(
     notice: record.notice,
     condition: conditionView(condition, times.note(datasetId, condition, nowMs)),
     revision: record.revision,
+  };
+}
+
+function moveView(state: CoreState, record: DatasetRecord, nowMs: number): MoveView | null {
+  const { move } = record;
+  if (move === null) return null;
+  const { id, source, target, phase, openedAtMs } = move;
+  const progress = progressOf(state, record);
+  const remainingMs = progress === null ? null : remainingMsOf(progress);
+  return {
+    id,
+    source,
+    target,
+    phase,
+    since: instant(openedAtMs),
+    progress:
+      progress === null
+        ? null
+        : {
+            stage: progress.stage,
+            bytes: progress.bytes,
+            total: progress.totalBytes,
+            bytes_per_second: Math.round(progress.bytesPerSecond),
+            ends: remainingMs === null ? null : instant(nowMs + remainingMs),
+          },
   };
 }
 
@@ -70,6 +107,7 @@ export function isAttached(state: CoreState, record: DatasetRecord): boolean {
 
 /** It has been somewhere and somebody else is to have it now. */
 function isMoving(state: CoreState, record: DatasetRecord, nowMs: number): boolean {
+  if (record.move !== null) return true;
   if (record.generation === 0) return false;
   if (record.claim !== null) return wantedBy(state, record, nowMs) !== null;
   return record.orderOpen;
