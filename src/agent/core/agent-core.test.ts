@@ -5,6 +5,7 @@ import type { Claim, DatasetRecord, Op } from "../../domain/record.ts";
 import type { ObservedAttachable } from "../../planner/observed.ts";
 import { AgentCore } from "./agent-core.ts";
 import type { AgentEffect, AgentEvent, RunFile } from "./effects.ts";
+import { TestAgent, heldRecord, volumeName } from "./test-agent.ts";
 
 const { datasetId } = fresh;
 const [era = missing()] = boots;
@@ -189,4 +190,22 @@ test("with unknown_names: hold a name is not denied because nobody answered in t
   const volume = { name: "db", mountpoint: "", status };
   const answer = { kind: "answer", callId: 1, answer: { kind: "volume", volume } };
   expect(effects.filter(({ kind }) => kind === "answer")).toEqual([answer]);
+});
+
+test("a known name is answered from memory, without any request", () => {
+  const agent = new TestAgent();
+  agent.connect([heldRecord]);
+  const askOften = (): readonly unknown[] => {
+    agent.effects.length = 0;
+    for (let callId = 1; callId <= 1_000; callId += 1) {
+      agent.step({ kind: "called", callId, call: { kind: "get", name: volumeName } });
+    }
+    return agent.effects.map((effect) => effect.kind === "answer" && effect.answer.kind);
+  };
+  const answers = Array.from({ length: 1_000 }, () => "volume");
+
+  expect(askOften()).toEqual(answers);
+  agent.step({ kind: "disconnected" });
+  expect(askOften()).toEqual(answers);
+  expect(agent.core.state.requests.size).toBe(0); // None waits for the next session either.
 });
