@@ -11,6 +11,8 @@ export type WatchOptions = {
 
 /** A burst of events (compose down) is one list; the engine is not asked more often. */
 const listMsMin = 200;
+/** The engine tells that a container ended a moment before it lists it so. */
+const settledMs = 1_000;
 /** An event may be lost with a restart of the engine. */
 const listMsMax = 30_000;
 
@@ -42,9 +44,10 @@ export function watchEngine({ engine, log, changed }: WatchOptions): AsyncDispos
     listing = false;
     if (!again || signal.aborted) return;
     again = false;
-    timers.add(setTimeout(() => start(), listMsMin));
+    burst = setTimeout(() => start(), listMsMin);
   };
-  const timers = new Set<NodeJS.Timeout>();
+  let burst: NodeJS.Timeout | undefined;
+  let settled: NodeJS.Timeout | undefined;
   const start = (): void => {
     list().catch((error: unknown) => {
       listing = false;
@@ -55,8 +58,13 @@ export function watchEngine({ engine, log, changed }: WatchOptions): AsyncDispos
   const watching = engine
     .watch(
       (event) => {
-        if (event.kind === "disconnected") changed(null);
-        else start();
+        clearTimeout(settled);
+        if (event.kind === "disconnected") {
+          changed(null);
+          return;
+        }
+        start();
+        settled = setTimeout(start, settledMs);
       },
       { signal },
     )
@@ -67,7 +75,8 @@ export function watchEngine({ engine, log, changed }: WatchOptions): AsyncDispos
     async [Symbol.asyncDispose](): Promise<void> {
       abort.abort();
       clearInterval(interval);
-      for (const timer of timers) clearTimeout(timer);
+      clearTimeout(burst);
+      clearTimeout(settled);
       await watching;
     },
   };

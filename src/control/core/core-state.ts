@@ -18,6 +18,7 @@ import type {
   CoreContents,
   CoreOutput,
   CoreWrite,
+  NamingContainer,
   NodeEntry,
   Session,
   StoreStart,
@@ -74,6 +75,8 @@ export class CoreState {
   readonly sessions = new Map<ConnectionId, Session>();
   readonly currentOf = new Map<NodeId, ConnectionId>();
   readonly wishes = new Map<DatasetId, Map<NodeId, Wish>>();
+  /** What the containers of each node name, as it was last heard since this start. */
+  readonly containers = new Map<NodeId, ReadonlyMap<string, NamingContainer>>();
   readonly pendingHellos = new Map<ConnectionId, PendingHello>();
   readonly pendingCreates = new Map<DatasetId, PendingCreate>();
   /** Instants of the last moves between nodes, for back-off; bounded. */

@@ -170,7 +170,7 @@ function admit(state: CoreState, connection: ConnectionId, message: Hello, nowMs
     pools: message.pools,
     peer: { host: message.address.host, port: message.address.peerPort },
     observations: new Map(),
-    containers: new Map(),
+    containers: state.containers.get(message.node) ?? new Map(),
     sent: new Map(),
     sentNames: new Map(),
     ackedRevision: 0,

@@ -33,10 +33,10 @@ export function message(state: CoreState, session: Session, what: Message, nowMs
     case "report":
       return report(state, session, what, nowMs);
     case "containers":
-      session.containers.clear();
-      for (const { id, name, volumes } of what.containers) {
-        session.containers.set(id, { name, volumes });
-      }
+      session.containers = new Map(
+        what.containers.map(({ id, name, running, volumes }) => [id, { name, running, volumes }]),
+      );
+      state.containers.set(session.node, session.containers);
       return undefined;
     case "request":
       return answerRequest(state, session, what, nowMs);

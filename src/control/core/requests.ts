@@ -3,12 +3,12 @@ import {
   type Answer,
   type CreateOptions,
 } from "../../protocol/agent-messages.ts";
-import { type DatasetRecord, nameOf } from "../../domain/record.ts";
+import type { DatasetRecord } from "../../domain/record.ts";
 import { FlockerError } from "../../lib/errors.ts";
 import { unreachable } from "../../lib/assert.ts";
 import type { CoreState } from "./core-state.ts";
 import { assertWritable, createDataset } from "./create.ts";
-import { deleteDataset } from "./operations.ts";
+import { removeByName } from "./removal.ts";
 import type { Session } from "./state.ts";
 
 type RequestMessage = Extract<AgentMessage, { readonly kind: "request" }>;
@@ -109,41 +109,4 @@ function assertSameOptions(record: DatasetRecord, name: string, options: CreateO
         "first, or leave the option out.",
     );
   }
-}
-
-function removeByName(
-  state: CoreState,
-  session: Session,
-  { name, datasetId: meant }: Extract<RequestMessage["request"], { readonly kind: "remove" }>,
-  nowMs: number,
-): Answer {
-  assertWritable(state);
-  const datasetId = state.names.get(name);
-  const record = datasetId === undefined ? undefined : state.records.get(datasetId);
-  // Removed before, and the name is free or another's: a request may be said again.
-  if (record === undefined || (meant !== null && meant !== datasetId)) {
-    return { kind: "ok", entry: null, notice: null };
-  }
-  const { claim } = record;
-  if (claim !== null && claim.node !== session.node && isUsed(state, record)) {
-    const host = state.nodes.get(claim.node)?.host ?? claim.node;
-    throw new FlockerError(
-      "DATASET_IN_USE",
-      `Volume ${name} is in use on node ${claim.node} (${host}). Stop its container there first.`,
-    );
-  }
-  deleteDataset(state, record.datasetId, false, nowMs);
-  return { kind: "ok", entry: null, notice: null };
-}
-
-/** The holder's own word decides; a holder that is silent may be using it. */
-function isUsed(state: CoreState, record: DatasetRecord): boolean {
-  const holder = record.claim === null ? null : state.sessionOf(record.claim.node);
-  if (holder === null) return true;
-  const seen = holder.observations.get(record.datasetId);
-  return seen === undefined || seen.users.length > 0 || seen.holders.length > 0;
-}
-
-export function nameText(record: DatasetRecord): string {
-  return nameOf(record) ?? record.datasetId;
 }

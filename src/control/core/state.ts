@@ -31,6 +31,13 @@ export type NodeEntry = {
 
 export type ConnectionId = string;
 
+/** A container that names volumes of ours, running or not. */
+export type NamingContainer = {
+  readonly name: string;
+  readonly running: boolean;
+  readonly volumes: readonly string[];
+};
+
 /** One hello that was welcomed. Only the newest of a node counts. */
 export type Session = {
   readonly connection: ConnectionId;
@@ -42,7 +49,8 @@ export type Session = {
   readonly pools: readonly Pool[];
   readonly peer: PeerAddress;
   readonly observations: Map<DatasetId, Observation>;
-  readonly containers: Map<string, { readonly name: string; readonly volumes: readonly string[] }>;
+  /** Of its node, by id: what was last heard, by this session or one before. */
+  containers: ReadonlyMap<string, NamingContainer>;
   /** What it was last told of each dataset (`entryVersion`). */
   readonly sent: Map<DatasetId, string>;
   readonly sentNames: Map<string, DatasetId>;

@@ -1,0 +1,48 @@
+import { expect, test } from "vitest";
+import { useCluster } from "../harness/cluster.ts";
+import { Rest } from "../harness/rest.ts";
+
+const cluster = useCluster({ purpose: "removal" });
+const rest = new Rest(cluster);
+const image = "flocker-demo:1";
+
+async function remove(host: string, name: string): Promise<string> {
+  const { status, stderr } = await cluster.exec(host, ["docker", "volume", "rm", name]);
+  return status === 0 ? "removed" : stderr;
+}
+
+test("docker volume rm is refused while another node's container names it, stopped or not", async () => {
+  const line = "echo kept >/data/file; sync /data/file; sleep 1000";
+  const run = `docker run -d --name web -v shop:/data --volume-driver flocker ${image}`;
+  await cluster.run("h2", `${run} bash -c '${line}'`);
+  const second = await rest.node("h2");
+  expect(await remove("h1", "shop")).toContain(`Volume shop is in use on node ${second}`);
+
+  await cluster.run("h2", "docker stop -t 1 web");
+  const said = await cluster.eventually("the stopped container is named", 20_000, async () => {
+    const answer = await remove("h1", "shop");
+    return answer.includes("(stopped)") ? answer : null;
+  });
+  expect(said).toContain(`named by container web (stopped) on node ${second} (10.77.0.2)`);
+  expect(said).toContain("docker rm web");
+
+  await cluster.signal("h1", "agent", "KILL");
+  await cluster.nodesConnected();
+  await cluster.bed.crash("h2");
+  expect(await remove("h1", "shop")).toMatch(/not connected.*declare-dead/);
+
+  await cluster.bed.boot("h2");
+  await cluster.nodesConnected();
+  expect(await remove("h1", "shop")).toContain("container web (stopped)");
+  const read = `docker run --rm -v shop:/data --volume-driver flocker ${image} cat /data/file`;
+  expect(await cluster.run("h2", read)).toBe("kept");
+
+  await cluster.run("h2", "docker rm web");
+  await cluster.eventually("nobody names it", 20_000, async () => {
+    return (await remove("h1", "shop")) === "removed";
+  });
+  await cluster.eventually("no node knows the name", 20_000, async () => {
+    const { status } = await cluster.exec("h2", ["docker", "volume", "inspect", "shop"]);
+    return status !== 0;
+  });
+});
