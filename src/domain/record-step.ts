@@ -47,7 +47,7 @@ function dispatch(record: DatasetRecord, event: RecordEvent): DatasetRecord | Re
       return record.residue === event.by.node ? { ...record, residue: null } : refuse("already");
     case "cut_reported":
       return record.superseded.includes(event.by.node)
-        ? { ...record, superseded: without(record.superseded, event.by.node) }
+        ? cleanAgain(record, event.by.node)
         : refuse("already");
     case "volume_registered":
       return registered(record, event);
@@ -191,12 +191,22 @@ function holds(
   return claim.generation === generation && claim.node === by.node && claim.era === by.era;
 }
 
+/**
+ * A superseded node that cannot write any more, and speaks, detaches what it had: an attach of its
+ * own may have landed after the forced detach (hazard F4), and nobody else ever takes it away.
+ */
+function cleanAgain(record: DatasetRecord, node: NodeId): DatasetRecord {
+  const clean = { ...record, superseded: without(record.superseded, node) };
+  const mayBeAttached = record.poolKind === "attachable" && record.volume.kind !== "gone";
+  return mayBeAttached && record.residue === null ? { ...clean, residue: node } : clean;
+}
+
 function rebooted(record: DatasetRecord, event: Of<"rebooted">): DatasetRecord | Refusal {
   const { claim, superseded, poolKind } = record;
   const ended = claim !== null && claim.node === event.node && claim.era !== event.era;
   if (!ended && !superseded.includes(event.node)) return refuse("already");
-  // Nothing of the old boot can write any more, so a superseded node is clean again.
-  const clean = { ...record, superseded: without(superseded, event.node) };
+  // Nothing of the old boot can write any more.
+  const clean = superseded.includes(event.node) ? cleanAgain(record, event.node) : record;
   if (!ended) return clean;
   // Nothing of a local volume stands anywhere but on the node itself.
   return { ...(poolKind === "local" ? clean : withResidue(clean, event.node)), claim: null };

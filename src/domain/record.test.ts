@@ -152,6 +152,18 @@ describe("a person's word", () => {
   });
 });
 
+test("a superseded node that cut or rebooted has to detach what it may have attached late", () => {
+  const overridden: RecordEvent = { kind: "overridden", node: a.node, op, atMs: 1 };
+  const closed = after(held, overridden, { kind: "op_closed", op, outcome: "done" });
+  const second = after(closed, grantTo(b));
+  for (const record of [closed, second]) {
+    const cut = after(record, { kind: "cut_reported", by: a });
+    expect([cut.residue, cut.superseded, cut.claim]).toEqual([a.node, [], record.claim]);
+    const rebooted = after(record, { kind: "rebooted", node: a.node, era: b.era });
+    expect([rebooted.residue, rebooted.superseded]).toEqual([a.node, []]);
+  }
+});
+
 describe("existence", () => {
   test("is created only from never; the first registered volume wins", () => {
     expect(after(fresh, grantTo(a)).volume).toEqual({ kind: "creating", op });
