@@ -111,6 +111,10 @@ export class Runner implements AsyncDisposable {
       case "execute":
         this.#start(this.#execute(effect.action, effect.actionId));
         break;
+      case "observe_local":
+      case "execute_local":
+      case "abort":
+        throw new Error(`${effect.kind}: no pool on this node's own disks can be opened`);
       case "answer":
         this.#start(this.#answer(effect.callId, effect.answer));
         break;

@@ -38,7 +38,6 @@ export type Action = {
       readonly op: OpId;
     }
   | { readonly kind: "destroy_volume"; readonly ref: VolumeRef; readonly op: OpId }
-  | { readonly kind: "discard_copy" }
 );
 
 export type ActionKind = Action["kind"];

@@ -35,7 +35,8 @@ export type LocalAction = {
   | { readonly kind: "receive_copy"; readonly move: Move; readonly stage: StreamStage }
   /** Puts a live volume aside that the record does not call live here; nothing is removed. */
   | { readonly kind: "diverge_live" }
-  | { readonly kind: "discard_partial" }
+  /** What moves other than `except` left behind of receives. */
+  | { readonly kind: "discard_partial"; readonly except: OpId | null }
   | { readonly kind: "discard_copy" }
   | { readonly kind: "stop_access" }
   | { readonly kind: "destroy_copies"; readonly op: OpId }

@@ -178,8 +178,10 @@ describe("a move", () => {
     expect(decided(bound, a, { ...asSealed, move: other })).toBe("seal_live");
   });
 
-  test("is received at the target, a broken stream being thrown away first", () => {
-    expect(decided(bound, b, partial)).toBe("discard_partial");
+  test("is received at the target, what another move left being thrown away first", () => {
+    const [, , other = moveOp] = ops;
+    expect(decided(bound, b, { kind: "partial", move: other })).toBe("discard_partial");
+    expect(decided(bound, b, { kind: "partial", move: moveOp })).toBe("receive_copy");
     expect(decided(bound, b, { kind: "base", move: moveOp })).toBe("receive_copy");
     expect(decided(bound, b, receivedAs(4))).toBe("says received");
     expect(decided(bound, b, { kind: "absent" })).toBe("receive_copy");

@@ -38,7 +38,7 @@ function spanOf({ record, claim }: Want<"use">, to: number): { from: number; to:
 }
 
 const discardPartial = ({ record }: WithRecord): LocalDecision =>
-  act({ ...base(record, null), kind: "discard_partial" });
+  act({ ...base(record, null), kind: "discard_partial", except: record.move?.id ?? null });
 
 const use: Row<"use"> = {
   unknown: look,
@@ -202,8 +202,9 @@ const receive: Row<"receive"> = {
   unknown: look,
   pool_missing: noPool,
   absent: nextStage,
-  // While a stream comes in no look is made: what is seen is the remainder of a broken one.
-  partial: discardPartial,
+  // While a stream comes in no look is made: what is seen is the remainder of a broken one. That of
+  // this move is replaced by the next try, which goes on from its base.
+  partial: (want, see) => (see.move === want.move.id ? nextStage(want) : discardPartial(want)),
   base: (want) => {
     const { record, move } = want;
     if (move.phase === "precopy") return report({ kind: "copied", move: move.id });

@@ -160,7 +160,7 @@ describe("a move", () => {
     alwaysActing((action, want, see) => {
       if (want.kind !== "receive") return expect.unreachable();
       expect(action).toMatchObject({ move: want.move });
-      expect(["absent", "base", "sealed", "diverged"]).toContain(see.kind);
+      expect(["absent", "partial", "base", "sealed", "diverged"]).toContain(see.kind);
     }, "receive_copy");
   });
 

@@ -1,8 +1,11 @@
+import type { DatasetId } from "../../domain/ids.ts";
 import { unreachable } from "../../lib/assert.ts";
+import type { Progress } from "../../protocol/agent-messages.ts";
 import { AgentState, type AgentOptions } from "./agent-state.ts";
-import { executed, kick, observed, report } from "./dataset-loop.ts";
+import { executed, kick, observed, observedLocal, report } from "./dataset-loop.ts";
 import type { AgentEffect, AgentEvent } from "./effects.ts";
 import { connected, disconnected, received, sendContainers } from "./link.ts";
+import { progressed } from "./local-steps.ts";
 import { answerMount, considerRelease, expireMounts } from "./mounts.ts";
 import { abandoned, called, expireRequests } from "./plugin.ts";
 import { reconcileUsers } from "./users.ts";
@@ -38,6 +41,12 @@ export class AgentCore {
         return received(state, event.message, nowMs);
       case "observed":
         return observed(state, event.datasetId, event.observed, nowMs);
+      case "observed_local": {
+        const { datasetId, observed: see, found } = event;
+        return observedLocal(state, datasetId, { see, found }, nowMs);
+      }
+      case "progressed":
+        return this.#progressed(event.datasetId, event.progress, nowMs);
       case "executed":
         return executed(state, event.action, event.outcome, nowMs);
       case "called":
@@ -76,6 +85,13 @@ export class AgentCore {
     const { state } = this;
     state.engine = containers === null ? null : { atMs: nowMs, containers };
     if (containers !== null) sendContainers(state);
+  }
+
+  #progressed(datasetId: DatasetId, progress: Progress, nowMs: number): void {
+    const { state } = this;
+    if (progressed(state, state.local(datasetId), progress, nowMs)) {
+      report(state, state.local(datasetId));
+    }
   }
 
   #tick(nowMs: number): void {

@@ -3,12 +3,22 @@ import type { BootId, ClusterId, DatasetId, NodeId, OpId } from "../../domain/id
 import type { Pool } from "../../domain/pool.ts";
 import type { decideAttachable } from "../../planner/decide.ts";
 import type { DatasetRecord } from "../../domain/record.ts";
-import { unreachable } from "../../lib/assert.ts";
 import type { Action } from "../../planner/action.ts";
-import { type Desired, desiredOf } from "../../planner/desired.ts";
-import type { ObservedAttachable } from "../../planner/observed.ts";
-import type { AgentMessage, Mode, RecordEntry, StorePoint } from "../../protocol/agent-messages.ts";
-import type { AgentEffect, ClusterFile, ContainerSeen, RunFile, User } from "./effects.ts";
+import type { Desired } from "../../planner/desired.ts";
+import type { LocalAction } from "../../planner/local-action.ts";
+import type { DesiredLocal } from "../../planner/local-desired.ts";
+import type { decideLocal } from "../../planner/local-table.ts";
+import type { ObservedAttachable, ObservedLocal } from "../../planner/observed.ts";
+import type {
+  AgentMessage,
+  HeldCopy,
+  Mode,
+  Progress,
+  RecordEntry,
+  StorePoint,
+} from "../../protocol/agent-messages.ts";
+import type { AgentEffect, ClusterFile, ContainerSeen, Found, RunFile, User } from "./effects.ts";
+import { type Side, sideOf, stands, standsLocal } from "./side.ts";
 
 /** Spans that the agent's decisions rest on, in ms; the simulator varies them. */
 export type Timings = {
@@ -30,6 +40,8 @@ export type Timings = {
   /** A dataset that is as it should be is looked at again. */
   readonly idleMs: number;
   readonly wishAgeMs: number;
+  /** Between two words about a stream that comes in. */
+  readonly progressMs: number;
 };
 
 export const timings: Timings = {
@@ -45,6 +57,7 @@ export const timings: Timings = {
   retryMsMax: 15_000,
   idleMs: 30_000,
   wishAgeMs: 30_000,
+  progressMs: 1_000,
 };
 
 export type AgentOptions = {
@@ -63,9 +76,12 @@ export type AgentOptions = {
   readonly run: RunFile | null;
   /** Datasets that are mounted here at the start of this process. */
   readonly mounted: readonly DatasetId[];
+  /** What this node's local pools have at the start of this process. */
+  readonly copies?: ReadonlyMap<DatasetId, readonly HeldCopy[]>;
   readonly nowMs: number;
   readonly timings?: Timings;
   readonly decide?: typeof decideAttachable;
+  readonly decideLocal?: typeof decideLocal;
 };
 
 export type WaitingMount = {
@@ -85,8 +101,19 @@ export type Local = {
   /** Of the step that is being executed, or was executed last. */
   actionId: string;
   failures: number;
-  observed: ObservedAttachable | null;
+  observed: ObservedAttachable | ObservedLocal | null;
   observedAtMs: number;
+  /** What was desired when the look was begun: only that much of a local pool is looked at. */
+  lookedFor: string;
+  /** What else a local pool has of it, at the last look that could tell. */
+  found: Found | null;
+  /** A move of it may have left something behind here. */
+  sweepDue: boolean;
+  /** The step on a local pool that is being executed. */
+  running: LocalAction | null;
+  /** Of the stream that comes in right now. */
+  progress: Progress | null;
+  progressAtMs: number;
   condition: Condition | null;
   readonly users: Map<string, User>;
   waiting: readonly WaitingMount[];
@@ -138,6 +165,11 @@ export type AfterPersist =
       readonly userId: string;
     };
 
+function foundAtStart({ copies }: AgentOptions, datasetId: DatasetId): Found | null {
+  const some = copies?.get(datasetId);
+  return some === undefined ? null : { copies: some, usedBytes: null };
+}
+
 export class AgentState {
   readonly options: AgentOptions;
   readonly timings: Timings;
@@ -187,6 +219,7 @@ export class AgentState {
       }
     }
     for (const id of options.mounted) this.local(id).wakeAtMs = options.nowMs;
+    for (const id of options.copies?.keys() ?? []) this.local(id);
   }
 
   /** A grant that the process before may have declined before it ended (F5). */
@@ -225,6 +258,12 @@ export class AgentState {
       failures: 0,
       observed: null,
       observedAtMs: 0,
+      lookedFor: "",
+      found: foundAtStart(this.options, datasetId),
+      sweepDue: true,
+      running: null,
+      progress: null,
+      progressAtMs: 0,
       condition: null,
       users: new Map(),
       waiting: [],
@@ -250,40 +289,21 @@ export class AgentState {
     return Math.max(0, ...fitting.map(({ capabilities }) => capabilities.operationMsMax));
   }
 
-  desired(datasetId: DatasetId): Desired {
-    const entry = this.records.get(datasetId);
-    if (this.link?.condition?.code === "NODE_WENT_BACK") {
-      return entry === undefined ? { kind: "nothing" } : { kind: "cut", record: entry.record };
-    }
-    if (entry === undefined && !this.synced) return { kind: "unknown" };
-    const want = desiredOf(entry?.record, this.options.node, this.options.bootId);
-    // Only a live session's word: what was ordered once may be over, and another may have it.
-    if (want.kind === "operate" && this.link?.synced !== true) return { kind: "unknown" };
-    // A store that was set back may still show a claim that was given back long ago.
-    const hasEnded =
-      want.kind === "use" && want.claim.generation <= (this.ended.get(datasetId) ?? 0);
-    return hasEnded ? { kind: "nothing" } : want;
+  side(datasetId: DatasetId): Side {
+    return sideOf(this, datasetId);
+  }
+
+  desired(datasetId: DatasetId): Desired | DesiredLocal {
+    return this.side(datasetId).want;
   }
 
   /** Whether what an action was decided on still stands (design 4.4). */
   stands(action: Action): boolean {
-    const want = this.desired(action.datasetId);
-    switch (want.kind) {
-      case "use":
-      case "release":
-        return want.claim.generation === action.generation;
-      case "operate":
-        return action.kind === "detach_volume" || ("op" in action && action.op === want.op.id);
-      case "clean":
-        return action.kind === "detach_volume" || action.kind === "cut_access";
-      case "cut":
-        return action.kind === "cut_access";
-      case "nothing":
-      case "unknown":
-        return false;
-      default:
-        return unreachable(want);
-    }
+    return stands(this.side(action.datasetId), action);
+  }
+
+  standsLocal(action: LocalAction): boolean {
+    return standsLocal(this.side(action.datasetId), action);
   }
 
   /** Names one step of this process in the logs. */

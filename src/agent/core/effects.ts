@@ -2,11 +2,16 @@ import type { DatasetId, NodeId } from "../../domain/ids.ts";
 import type { DatasetRecord } from "../../domain/record.ts";
 import type { ErrorCode } from "../../lib/errors.ts";
 import type { Action } from "../../planner/action.ts";
-import type { ObservedAttachable } from "../../planner/observed.ts";
+import type { LocalAction } from "../../planner/local-action.ts";
+import type { DesiredLocal } from "../../planner/local-desired.ts";
+import type { ObservedAttachable, ObservedLocal } from "../../planner/observed.ts";
 import type {
   AgentMessage,
   ControlMessage,
+  HeldCopy,
   NameEntry,
+  PeerAddress,
+  Progress,
   RecordEntry,
   StorePoint,
 } from "../../protocol/agent-messages.ts";
@@ -46,6 +51,13 @@ export type ContainerSeen = {
   readonly volumes: readonly string[];
 };
 
+/** What a local pool has of a dataset besides the one copy that a decision is made on. */
+export type Found = {
+  readonly copies: readonly HeldCopy[];
+  /** Of the live copy; null when it is not known. */
+  readonly usedBytes: number | null;
+};
+
 export type Outcome =
   | { readonly kind: "ok" }
   | {
@@ -65,7 +77,16 @@ export type AgentEvent =
       readonly datasetId: DatasetId;
       readonly observed: ObservedAttachable;
     }
-  | { readonly kind: "executed"; readonly action: Action; readonly outcome: Outcome }
+  | {
+      readonly kind: "observed_local";
+      readonly datasetId: DatasetId;
+      readonly observed: ObservedLocal;
+      /** Null when the pool could not tell. */
+      readonly found: Found | null;
+    }
+  | { readonly kind: "executed"; readonly action: Action | LocalAction; readonly outcome: Outcome }
+  /** Of the receive that is being executed. */
+  | { readonly kind: "progressed"; readonly datasetId: DatasetId; readonly progress: Progress }
   | { readonly kind: "called"; readonly callId: number; readonly call: PluginCall }
   /** The engine closed the socket before the answer was written. */
   | { readonly kind: "abandoned"; readonly callId: number }
@@ -82,8 +103,23 @@ export type AgentEffect =
       readonly datasetId: DatasetId;
       readonly record: DatasetRecord | null;
     }
+  | {
+      readonly kind: "observe_local";
+      readonly datasetId: DatasetId;
+      readonly record: DatasetRecord;
+      readonly want: DesiredLocal;
+    }
   /** `actionId` names the step in every log line from here to the driver. */
   | { readonly kind: "execute"; readonly action: Action; readonly actionId: string }
+  | {
+      readonly kind: "execute_local";
+      readonly action: LocalAction;
+      readonly actionId: string;
+      /** Where the source of a move serves its stream; null for every other action. */
+      readonly peer: PeerAddress | null;
+    }
+  /** What is being executed for it has lost its reason: it is to end at once, as failed. */
+  | { readonly kind: "abort"; readonly datasetId: DatasetId; readonly reason: string }
   | { readonly kind: "answer"; readonly callId: number; readonly answer: PluginAnswer }
   | { readonly kind: "persist_cluster"; readonly file: ClusterFile; readonly token: number }
   | { readonly kind: "persist_run"; readonly file: RunFile; readonly token: number }

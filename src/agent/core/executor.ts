@@ -60,8 +60,6 @@ export async function execute(action: Action, ports: Ports, call: Call): Promise
       return backend.forceDetach(action.ref, action.target, call);
     case "destroy_volume":
       return backend.destroy(action.ref, datasetId, call);
-    case "discard_copy":
-      throw new FlockerError("BACKEND_REJECTED", "Copies exist in local pools only.");
     default:
       return unreachable(action);
   }

@@ -31,6 +31,26 @@ export type Mounts = {
   readonly deviceNumber: string | null;
 };
 
+/** What a step on a volume of this node's own disks may touch on this machine besides its pool. */
+export interface LocalHost extends Pick<Host, "mounts" | "show" | "hide" | "unmountVolume"> {
+  /**
+   * Binds the directory of a live volume (`LocalBackend.livePath`) privately to
+   * `/run/flocker/vol/<id>`. Idempotent; something else there fails with `VOLUME_BUSY`.
+   */
+  bindVolume(datasetId: DatasetId, path: string, call: Call): Promise<void>;
+  /**
+   * Everybody who has the volume at `path`, whether or not it is mounted by us: mountinfo of all
+   * namespaces, then files, mappings and directories of all processes; our own two mounts not
+   * counted (hazards F7).
+   */
+  holdersAt(datasetId: DatasetId, path: string, call: Call): Promise<readonly Holder[]>;
+  /**
+   * A superseded node stops: whoever has the volume at `path` is killed, then our own two mounts
+   * are taken away lazily. What was written stays. Who cannot be killed at once is still a holder.
+   */
+  stop(datasetId: DatasetId, path: string, call: Call): Promise<void>;
+}
+
 /** What an action may touch on this machine. Linux in production; a model in `sim/`. */
 export interface Host {
   /** Mountinfo of our own namespace; never touches the mounted file system itself. */

@@ -4,6 +4,7 @@ import { protocolVersion } from "../../protocol/agent-messages.ts";
 import { namesDigest, recordsDigest } from "../../protocol/digest.ts";
 import type { AgentState } from "./agent-state.ts";
 import { kick, report, sayTaken } from "./dataset-loop.ts";
+import { abortIfLost, moveMayHaveEnded } from "./local-steps.ts";
 import { declineLate, sendWish } from "./mounts.ts";
 import { answered } from "./plugin.ts";
 
@@ -54,9 +55,11 @@ function holdings(state: AgentState): readonly Holding[] {
     ...nameOfId.keys(),
     ...state.generations.keys(),
     ...state.options.mounted,
+    ...(state.options.copies?.keys() ?? []),
   ]);
   return [...ids].sort().map((datasetId) => {
-    const see = state.datasets.get(datasetId)?.observed ?? null;
+    const local = state.datasets.get(datasetId);
+    const see = local?.observed ?? null;
     const mounted =
       see === null
         ? state.options.mounted.includes(datasetId)
@@ -67,7 +70,7 @@ function holdings(state: AgentState): readonly Holding[] {
       generation: state.generations.get(datasetId) ?? 0,
       mounted,
       record: last.get(datasetId) ?? null,
-      copies: [],
+      copies: local?.found?.copies ?? [],
     };
   });
 }
@@ -95,7 +98,10 @@ export function received(state: AgentState, message: ControlMessage, nowMs: numb
       if (state.link !== null) {
         state.link.mode = message.mode;
         state.link.condition = message.condition;
-        for (const datasetId of state.records.keys()) kick(state, datasetId);
+        for (const datasetId of state.records.keys()) {
+          abortIfLost(state, state.local(datasetId));
+          kick(state, datasetId);
+        }
       }
       return undefined;
     case "records":
@@ -163,6 +169,8 @@ function records(state: AgentState, message: Of<"records">, nowMs: number): void
   }
   for (const entry of message.entries) {
     const { record } = entry;
+    const before = state.records.get(record.datasetId)?.record.move ?? null;
+    moveMayHaveEnded(state.local(record.datasetId), before, record.move);
     state.records.set(record.datasetId, entry);
     const claim = record.claim?.node === state.options.node ? record.claim.generation : 0;
     const known = state.generations.get(record.datasetId) ?? 0;
@@ -176,6 +184,7 @@ function records(state: AgentState, message: Of<"records">, nowMs: number): void
   if (!state.link.synced) {
     state.link.synced = true;
     forgetUnheard(state);
+    for (const id of state.options.copies?.keys() ?? []) touched.add(id);
   }
   seenUpTo(state, message.revision);
   state.persistRun(null);
@@ -185,6 +194,7 @@ function records(state: AgentState, message: Of<"records">, nowMs: number): void
       local.releaseAsked = null;
     }
     sayTaken(state, local);
+    abortIfLost(state, local);
     if (!declineLate(state, local)) kick(state, id);
     sendWishAfterLoss(state, id, nowMs);
   }

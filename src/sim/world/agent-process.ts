@@ -234,6 +234,10 @@ export class AgentProcess {
           this.around.persisted(this);
         });
         break;
+      case "observe_local":
+      case "execute_local":
+      case "abort":
+        throw new Error(`${effect.kind}: this world has no local pools`);
       case "log":
         if (this.#context.tracing) {
           this.#context.note(`agent${machine.index} ${effect.event}`, effect.fields);

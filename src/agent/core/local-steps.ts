@@ -1,0 +1,95 @@
+import type { Move } from "../../domain/record.ts";
+import type { Action } from "../../planner/action.ts";
+import { wait } from "../../planner/decision.ts";
+import type { LocalAction, LocalDecision } from "../../planner/local-action.ts";
+import type { Progress } from "../../protocol/agent-messages.ts";
+import type { AgentState, Local } from "./agent-state.ts";
+
+/** A step begins: from here until it has ended nothing else is done to its dataset. */
+export function started(state: AgentState, local: Local, action: Action | LocalAction): string {
+  local.phase = "executing";
+  local.wakeAtMs = null;
+  const actionId = state.nextActionId();
+  local.actionId = actionId;
+  const { datasetId } = local;
+  const { kind, generation } = action;
+  state.log("debug", "action.started", { datasetId, actionId, action: kind, generation });
+  return actionId;
+}
+
+export function executeLocal(state: AgentState, local: Local, action: LocalAction): void {
+  const actionId = started(state, local, action);
+  local.running = action;
+  const peer = action.kind === "receive_copy" ? peerOf(state, local) : null;
+  state.emit({ kind: "execute_local", action, actionId, peer });
+}
+
+function peerOf(state: AgentState, { datasetId }: Local) {
+  return state.records.get(datasetId)?.peer ?? null;
+}
+
+/** A receive waits for its source, which need not be there. */
+export function whenReachable(state: AgentState, decision: LocalDecision): LocalDecision {
+  if (decision.kind !== "act" || decision.action.kind !== "receive_copy") return decision;
+  const { datasetId, move } = decision.action;
+  if (peerOf(state, state.local(datasetId)) !== null) return decision;
+  return wait(
+    "WAITING_FOR_NODE",
+    `Node ${move.source}, which has the data, cannot be reached now; what it holds is as it was.`,
+  );
+}
+
+/**
+ * A stream may take hours: one whose move has ended or changed is not waited for. Every other step
+ * is short, and what it leaves is seen by the next look.
+ */
+export function abortIfLost(state: AgentState, { datasetId, running }: Local): void {
+  if (running?.kind !== "receive_copy" || state.standsLocal(running)) return;
+  state.emit({ kind: "abort", datasetId, reason: `Move ${running.move.id} has ended.` });
+}
+
+/** A stream comes in. True when it is time to tell the control service. */
+export function progressed(
+  { timings }: AgentState,
+  local: Local,
+  progress: Progress,
+  nowMs: number,
+): boolean {
+  if (local.running?.kind !== "receive_copy") return false; // Late: it has ended.
+  local.progress = progress;
+  // What failed before is being done.
+  local.condition = null;
+  if (nowMs < local.progressAtMs + timings.progressMs) return false;
+  local.progressAtMs = nowMs;
+  return true;
+}
+
+/** What a move leaves behind is in nobody's way: it is removed once all is well. */
+export function moveMayHaveEnded(local: Local, before: Move | null, after: Move | null): void {
+  if (before !== null && before.id !== after?.id) local.sweepDue = true;
+}
+
+/**
+ * Removes what was never whole: receives of moves that a live session does not know (hazard F9),
+ * bases and what was kept for sending. Whole copies stay, whatever they are.
+ */
+export function sweep(state: AgentState, local: Local): void {
+  const { link } = state;
+  if (!local.sweepDue || link?.synced !== true || link.mode.kind !== "normal") return;
+  local.sweepDue = false;
+  const { datasetId, found } = local;
+  const record = state.records.get(datasetId)?.record;
+  const except = record?.move?.id ?? null;
+  const broken = found?.copies.find(
+    ({ kind, move }) => (kind === "partial" || kind === "base") && move !== except,
+  );
+  const pool = record?.poolKind === "local" ? record.pool : broken?.pool;
+  if (pool === undefined) return;
+  executeLocal(state, local, {
+    kind: "discard_partial",
+    datasetId,
+    pool,
+    generation: null,
+    except,
+  });
+}
