@@ -1,3 +1,4 @@
+import type { DatasetRecord } from "../domain/record.ts";
 import type { NodeId } from "../domain/ids.ts";
 import type { StoreMedium } from "./world/store-medium.ts";
 import type { Host, World } from "./world/world.ts";
@@ -52,17 +53,19 @@ export class Person {
       context.marks.hit("declared dead");
       if (host.machine.powered) {
         context.marks.hit("declared dead wrongly");
-        this.#acceptLoss(host.node, [...state.records.keys()]);
+        this.#acceptLoss(host.node, [...state.records.values()]);
       }
       control.run((core) => core.declareDead(host.node, force, control.nowMs));
     });
   }
 
-  #acceptLoss(node: NodeId, datasets: readonly string[]): void {
+  #acceptLoss(node: NodeId, records: readonly DatasetRecord[]): void {
     const { context } = this.#world;
     const advisory = context.traits.exclusive === "advisory";
     if (advisory) context.marks.hit("loss accepted");
-    for (const dataset of datasets) context.tell({ kind: "override", dataset, node, advisory });
+    for (const { datasetId, generation } of records) {
+      context.tell({ kind: "override", dataset: datasetId, node, generation, advisory });
+    }
   }
 
   /** An old backup is put back, or the store is lost; either way it says so and is recovered. */

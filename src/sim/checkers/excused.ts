@@ -2,17 +2,28 @@ import type { WorldEvent } from "../world/world-event.ts";
 
 /** Nodes that a person's word, or a set-back machine, took a dataset from: until they let go. */
 export class Excused {
-  readonly #nodes = new Set<string>();
+  readonly #nodes = new Map<string, { readonly generation: number; renewed: boolean }>();
 
   see(event: WorldEvent): void {
-    if (event.kind === "override") this.#nodes.add(`${event.dataset} ${event.node}`);
+    if (event.kind === "override") {
+      const { dataset, node, generation } = event;
+      this.#nodes.set(`${dataset} ${node}`, { generation, renewed: false });
+    }
+    if (event.kind === "claim_named" || event.kind === "shown") this.#renew(event);
     if (event.kind !== "machine_died") return;
-    for (const key of this.#nodes) if (key.endsWith(` ${event.node}`)) this.#nodes.delete(key);
+    for (const key of this.#nodes.keys()) {
+      if (key.endsWith(` ${event.node}`)) this.#nodes.delete(key);
+    }
   }
 
-  /** A showing after the override is a new right, and ends the excuse. */
-  shownAgain(event: Extract<WorldEvent, { readonly kind: "shown" }>): void {
-    this.#nodes.delete(`${event.dataset} ${event.node}`);
+  /** Only what is shown under a later claim is a new right. */
+  #renew(event: Extract<WorldEvent, { readonly kind: "claim_named" | "shown" }>): void {
+    const key = `${event.dataset} ${event.node}`;
+    const known = this.#nodes.get(key);
+    if (known === undefined) return;
+    if (event.kind === "shown" && known.renewed) this.#nodes.delete(key);
+    if (event.kind !== "claim_named" || event.where !== "store") return;
+    if (event.generation > known.generation) known.renewed = true;
   }
 
   has(dataset: string, node: string): boolean {

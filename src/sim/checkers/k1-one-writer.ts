@@ -65,8 +65,13 @@ export class OneWriter implements Checker {
   readonly #datasetOf = new Map<string, string>();
 
   #closed(dataset: string, node: string): void {
-    for (const [ref, of] of this.#datasetOf) if (of === dataset) this.#open.get(ref)?.delete(node);
     const key = `${dataset} ${node}`;
+    for (const [ref, of] of this.#datasetOf) {
+      if (of !== dataset) continue;
+      this.#open.get(ref)?.delete(node);
+      // A late showing that a person accepted is no reproach to the one who has the claim.
+      if (this.#accepted.has(key)) this.#shown.get(ref)?.delete(node);
+    }
     this.#overridden.delete(key);
     this.#accepted.delete(key);
   }

@@ -13,7 +13,6 @@ export class NoOutage implements Checker {
 
   see(event: WorldEvent): string | null {
     this.#excused.see(event);
-    if (event.kind === "shown") this.#excused.shownAgain(event);
     if (event.kind === "write_acknowledged") this.judged += 1;
     if (event.kind === "container_failed") {
       this.judged += 1;

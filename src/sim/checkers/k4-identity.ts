@@ -6,12 +6,16 @@ export class Descent implements Checker {
   readonly name = "K4";
   judged = 0;
   readonly #first = new Map<string, { readonly mkfs: number; generation: number }>();
+  /** Where a person accepted the loss: a late mkfs of that node may have replaced the content. */
+  readonly #accepted = new Set<string>();
 
   see(event: WorldEvent): string | null {
+    if (event.kind === "override" && event.advisory) this.#accepted.add(event.dataset);
     if (event.kind !== "shown") return null;
     const { dataset, mkfs, generation, node } = event;
     const first = this.#first.get(dataset);
-    if (first === undefined) {
+    const replaced = first?.mkfs !== mkfs && this.#accepted.has(dataset);
+    if (first === undefined || replaced) {
       this.#first.set(dataset, { mkfs, generation });
       return null;
     }

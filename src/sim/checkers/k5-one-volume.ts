@@ -6,11 +6,21 @@ export class OneVolume implements Checker {
   readonly name = "K5";
   judged = 0;
   readonly #shown = new Map<string, string>();
+  /** Where a person accepted the loss: a mkfs that was under way there may still write. */
+  readonly #accepted = new Set<string>();
 
   see(event: WorldEvent): string | null {
+    if (event.kind === "override" && event.advisory) {
+      this.#accepted.add(`${event.dataset} ${event.node}`);
+    }
+    if (event.kind === "machine_died") {
+      for (const key of this.#accepted) {
+        if (key.endsWith(` ${event.node}`)) this.#accepted.delete(key);
+      }
+    }
     if (event.kind === "mkfs_written") {
       this.judged += 1;
-      return event.shownBefore
+      return event.shownBefore && !this.#accepted.has(`${event.dataset} ${event.node}`)
         ? `mkfs on ${event.node} wrote on ${event.ref} of ${event.dataset}, which was shown before`
         : null;
     }

@@ -10,7 +10,6 @@ export class NothingPulled implements Checker {
 
   see(event: WorldEvent): string | null {
     this.#excused.see(event);
-    if (event.kind === "shown") this.#excused.shownAgain(event);
     if (event.kind !== "taken_down" || !event.heardControl) return null;
     this.judged += 1;
     const { dataset, node, step, users } = event;

@@ -16,7 +16,6 @@ export class EngineContract implements Checker {
 
   see(event: WorldEvent): string | null {
     this.#excused.see(event);
-    if (event.kind === "shown") this.#excused.shownAgain(event);
     if (event.kind === "store_opened" && event.restored) this.#names.clear();
     if (event.kind === "configuration_acknowledged") {
       if (event.what !== "created") {

@@ -74,6 +74,8 @@ export type WorldEvent =
       readonly kind: "override";
       readonly dataset: string;
       readonly node: string;
+      /** The dataset's at that instant. */
+      readonly generation: number;
       /** The storage cannot stop the node's writes. */
       readonly advisory: boolean;
     }
