@@ -171,6 +171,8 @@ function storeWrites(write: CoreWrite): readonly StoreWrite[] {
       return [write];
     case "node":
       return [{ kind: "node", nodeId: write.entry.nodeId, value: JSON.stringify(write.entry) }];
+    case "uptime":
+      return [{ kind: "meta", key: metaKeys.uptime, value: JSON.stringify(write.book) }];
     case "recovered":
       return [write, { kind: "meta", key: metaKeys.recovering, value: "no" }];
     default:

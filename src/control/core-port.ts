@@ -1,23 +1,26 @@
 import type { BootId, DatasetId, NodeId } from "../domain/ids.ts";
-import type { DatasetRecord } from "../domain/record.ts";
+import { type DatasetRecord, nameOf } from "../domain/record.ts";
 import { FlockerError } from "../lib/errors.ts";
 import type {
+  CopiesPage,
   DatasetPage,
   DatasetView,
   DeclaredDead,
   NodeView,
   ObservedDataset,
   ObservedNode,
+  TrashPage,
 } from "../protocol/api.ts";
-import type { ControlPort, PageRequest, WantedDataset } from "./api/control-port.ts";
+import type { ControlPort, PageRequest, WantedDataset, WantedRescue } from "./api/control-port.ts";
 import type { CommitPipeline } from "./commit-pipeline.ts";
 import type { ControlCore } from "./core/control-core.ts";
 import { nodeByEra } from "./core/operations.ts";
 import { ConditionTimes } from "./views/condition-view.ts";
-import { datasetView, isListed } from "./views/dataset-view.ts";
+import { copyViews, datasetView, isListed } from "./views/dataset-view.ts";
 import { nodeView } from "./views/node-view.ts";
 import { observedDatasets, observedNodes } from "./views/observed-lists.ts";
 import type { Presence } from "./views/presence.ts";
+import { isKept, trashView } from "./views/trash-view.ts";
 
 /** The calls of the REST API on the core, each through the pipeline, also those that only read. */
 export class CorePort implements ControlPort {
@@ -62,18 +65,10 @@ export class CorePort implements ControlPort {
     return this.#pipeline.run(({ state }) => nodeByEra(state, era));
   }
 
-  datasetViews({ limit, after }: PageRequest): Promise<DatasetPage> {
-    return this.#pipeline.run(({ state }, nowMs) => {
-      const records = [...state.records.values()]
-        .filter((record) => isListed(record))
-        .filter(({ datasetId }) => after === null || datasetId > after)
-        .sort((a, b) => (a.datasetId < b.datasetId ? -1 : 1));
-      const page = records.slice(0, limit);
-      return {
-        datasets: page.map((record) => datasetView(state, record, this.#times, nowMs)),
-        next: records.length > limit ? (page.at(-1)?.datasetId ?? null) : null,
-      };
-    });
+  datasetViews(asked: PageRequest): Promise<DatasetPage> {
+    return this.#page(asked, isListed, ({ state }, record, nowMs) =>
+      datasetView(state, record, this.#times, nowMs),
+    );
   }
 
   datasetView(datasetId: DatasetId): Promise<DatasetView> {
@@ -82,6 +77,35 @@ export class CorePort implements ControlPort {
       if (record === undefined) throw new FlockerError("DATASET_NOT_FOUND", "Dataset not found.");
       return datasetView(state, record, this.#times, nowMs);
     });
+  }
+
+  trash(asked: PageRequest): Promise<TrashPage> {
+    return this.#page(asked, isKept, ({ state }, record, nowMs) => trashView(state, record, nowMs));
+  }
+
+  restoreDataset(datasetId: DatasetId, as: string | null): Promise<DatasetRecord> {
+    return this.#pipeline.create((core, nowMs) => core.restore(datasetId, as, nowMs));
+  }
+
+  purgeDataset(datasetId: DatasetId): Promise<DatasetRecord> {
+    return this.#pipeline.run((core, nowMs) => core.purge(datasetId, nowMs));
+  }
+
+  copies(asked: PageRequest): Promise<CopiesPage> {
+    return this.#page(
+      asked,
+      ({ copies }) => copies.length > 0,
+      (_, record) => ({
+        dataset_id: record.datasetId,
+        name: nameOf(record),
+        deleted: record.deletion !== null,
+        copies: copyViews(record),
+      }),
+    );
+  }
+
+  rescueCopy(datasetId: DatasetId, wanted: WantedRescue): Promise<DatasetRecord> {
+    return this.#pipeline.create((core, nowMs) => core.rescue({ datasetId, ...wanted }, nowMs));
   }
 
   nodeViews(): Promise<readonly NodeView[]> {
@@ -108,6 +132,24 @@ export class CorePort implements ControlPort {
     return this.#pipeline.run((core, nowMs) => {
       core.replaceNode(node, nowMs);
       return this.#node(core, node, nowMs);
+    });
+  }
+
+  /** In the order of ids. */
+  #page<View>(
+    { limit, after }: PageRequest,
+    fits: (record: DatasetRecord) => boolean,
+    view: (core: ControlCore, record: DatasetRecord, nowMs: number) => View,
+  ): Promise<{ datasets: View[]; next: string | null }> {
+    return this.#pipeline.run((core, nowMs) => {
+      const records = [...core.state.records.values()]
+        .filter((record) => fits(record) && (after === null || record.datasetId > after))
+        .sort((a, b) => (a.datasetId < b.datasetId ? -1 : 1));
+      const page = records.slice(0, limit);
+      return {
+        datasets: page.map((record) => view(core, record, nowMs)),
+        next: records.length > limit ? (page.at(-1)?.datasetId ?? null) : null,
+      };
     });
   }
 

@@ -12,7 +12,7 @@ import {
   text,
   uuid,
 } from "../protocol/schema-parts.ts";
-import type { CoreContents, NodeEntry } from "./core/state.ts";
+import type { CoreContents, NodeEntry, UptimeBook } from "./core/state.ts";
 import type { StoreContents } from "./store/store.ts";
 
 /** Rows of the store's table `meta`. */
@@ -20,6 +20,8 @@ export const metaKeys = {
   /** `yes` from `flocker control recover` until every node was heard. */
   recovering: "recovering",
   clusterId: "cluster_id",
+  /** JSON of `UptimeBook`. */
+  uptime: "uptime",
 } as const;
 
 const bootId = uuid<BootId>();
@@ -44,6 +46,9 @@ export const nodeEntryIsTheType: Same<
   NodeEntry
 > = true;
 const nodeEntry = Compile(nodeEntrySchema);
+const uptimeBook = Compile(
+  Type.Object({ totalMs: count, marks: Type.Record(Type.String(), count) }),
+);
 
 /** What the core starts from. `STORE_FAILED` when an entry of the registry cannot be read. */
 export function coreContents(contents: StoreContents, clusterId: ClusterId): CoreContents {
@@ -60,6 +65,7 @@ export function coreContents(contents: StoreContents, clusterId: ClusterId): Cor
     everRecovered: meta.has(metaKeys.recovering),
     // A recovery that goes on is the answer to those marks; they go when it ends.
     readOnly: recovering ? null : readOnly(contents),
+    uptime: parseUptime(meta.get(metaKeys.uptime)),
   };
 }
 
@@ -75,6 +81,17 @@ function readOnly({ restored, copied }: StoreContents): Mode | null {
       `${what}. Nothing is changed before a person says so: stop this control service and run ` +
       "flocker control recover",
   };
+}
+
+/** What cannot be read counts from now: things are kept longer, never shorter. */
+function parseUptime(json: string | undefined): UptimeBook {
+  try {
+    const value: unknown = JSON.parse(json ?? "null");
+    if (uptimeBook.Check(value)) return value;
+  } catch {
+    // As if it were not there.
+  }
+  return { totalMs: 0, marks: {} };
 }
 
 function parseNodeEntry(nodeId: NodeId, json: string): NodeEntry {

@@ -15,6 +15,11 @@
  * | `GET /v1/datasets?limit=&after=` | | `datasetPage` |
  * | `POST /v1/datasets` | `createDataset` | `datasetView` |
  * | `GET /v1/datasets/<id>` | | `datasetView` |
+ * | `POST /v1/datasets/<id>/rescue` | `rescueCopy` | `datasetView` of the new dataset |
+ * | `GET /v1/copies?limit=&after=` | | `copiesPage` |
+ * | `GET /v1/trash?limit=&after=` | | `trashPage` |
+ * | `POST /v1/trash/<id>/restore` | `restoreDataset` or none | `datasetView` |
+ * | `POST /v1/trash/<id>/purge` | none | `datasetView` |
  * | `GET /v1/nodes` | | `nodeList` |
  * | `POST /v1/nodes/<id>/declare-dead` | `declareDead` | `declaredDead` |
  * | `POST /v1/nodes/<id>/remove`, `…/replace` | none | `nodeView` |
@@ -205,6 +210,56 @@ export const createDataset = Type.Object(
   { additionalProperties: false },
 );
 export type CreateDataset = Static<typeof createDataset>;
+
+/** A dataset with copies on nodes' own disks. */
+export const copiesView = Type.Object({
+  dataset_id: uuid,
+  name: nullable(Type.String()),
+  deleted: Type.Boolean(),
+  copies: Type.Array(copyView),
+});
+export type CopiesView = Static<typeof copiesView>;
+
+export const copiesPage = Type.Object({
+  datasets: Type.Array(copiesView),
+  next: nullable(Type.String()),
+});
+export type CopiesPage = Static<typeof copiesPage>;
+
+/** A deleted dataset whose volume is still there. */
+export const trashView = Type.Object({
+  dataset_id: uuid,
+  name: nullable(Type.String()),
+  size: count,
+  pool: Type.String(),
+  primary: uuid,
+  /** `retained` ones stay until a person purges them, and cannot be restored. */
+  phase: Type.Union([Type.Literal("trashed"), Type.Literal("retained")]),
+  deleted: instant,
+  /** When it is destroyed, at the earliest; null for ever. */
+  purged: nullable(instant),
+});
+export type TrashView = Static<typeof trashView>;
+
+export const trashPage = Type.Object({
+  datasets: Type.Array(trashView),
+  next: nullable(Type.String()),
+});
+export type TrashPage = Static<typeof trashPage>;
+
+/** `as`: the name that it gets, where its own is taken. */
+export const restoreDataset = Type.Object(
+  { as: Type.Optional(Type.String()) },
+  { additionalProperties: false },
+);
+export type RestoreDataset = Static<typeof restoreDataset>;
+
+/** A new dataset named `name` is made of the copy on `node`; the copy stays. */
+export const rescueCopy = Type.Object(
+  { node: uuid, name: Type.String() },
+  { additionalProperties: false },
+);
+export type RescueCopy = Static<typeof rescueCopy>;
 
 export const nodeStatuses = [
   "connected",

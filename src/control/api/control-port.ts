@@ -1,12 +1,14 @@
 import type { BootId, DatasetId, NodeId } from "../../domain/ids.ts";
 import type { DatasetRecord, FileSystem, Reclaim } from "../../domain/record.ts";
 import type {
+  CopiesPage,
   DatasetPage,
   DatasetView,
   DeclaredDead,
   NodeView,
   ObservedDataset,
   ObservedNode,
+  TrashPage,
 } from "../../protocol/api.ts";
 
 /** A dataset as somebody asks for it; null is "as the pool and the service have it". */
@@ -19,6 +21,8 @@ export type WantedDataset = {
   readonly fileSystem: FileSystem | null;
   readonly reclaim: Reclaim | null;
 };
+
+export type WantedRescue = { readonly node: NodeId; readonly name: string };
 
 export type PageRequest = { readonly limit: number; readonly after: string | null };
 
@@ -44,6 +48,16 @@ export interface ControlPort {
   /** In the order of ids; `after` is the `next` of the page before. */
   datasetViews(page: PageRequest): Promise<DatasetPage>;
   datasetView(datasetId: DatasetId): Promise<DatasetView>;
+  /** What was deleted and is still there, in the order of ids. */
+  trash(page: PageRequest): Promise<TrashPage>;
+  /** Out of the trash, under its own name or `as`; answers as a creation does. */
+  restoreDataset(datasetId: DatasetId, as: string | null): Promise<DatasetRecord>;
+  /** Destroys what is in the trash, or was retained; idempotent. */
+  purgeDataset(datasetId: DatasetId): Promise<DatasetRecord>;
+  /** Every dataset with copies on nodes' own disks, tombstones too, in the order of ids. */
+  copies(page: PageRequest): Promise<CopiesPage>;
+  /** A new dataset of another one's diverged copy or fallback; answers as a creation does. */
+  rescueCopy(datasetId: DatasetId, wanted: WantedRescue): Promise<DatasetRecord>;
   nodeViews(): Promise<readonly NodeView[]>;
   declareDead(node: NodeId, force: boolean): Promise<DeclaredDead>;
   removeNode(node: NodeId): Promise<NodeView>;

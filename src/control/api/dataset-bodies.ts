@@ -1,7 +1,7 @@
 import { FlockerError } from "../../lib/errors.ts";
 import { type NodeId, parseDatasetId, parseNodeId } from "../../domain/ids.ts";
 import type { FileSystem, Reclaim } from "../../domain/record.ts";
-import type { WantedDataset } from "./control-port.ts";
+import type { WantedDataset, WantedRescue } from "./control-port.ts";
 import { decodeJson, type JsonValue } from "./json-body.ts";
 import { isObject, type Schema, schemaErrors } from "./json-schema.ts";
 
@@ -52,6 +52,17 @@ const declareDeadSchema: Schema = {
   kind: "object",
   required: [],
   properties: { force: { kind: "boolean" } },
+};
+
+const restoreSchema: Schema = {
+  kind: "object",
+  required: [],
+  properties: { as: { kind: "string", length: [1, 128] } },
+};
+const rescueSchema: Schema = {
+  kind: "object",
+  required: ["node", "name"],
+  properties: { node: uuid, name: { kind: "string", length: [1, 128] } },
 };
 
 /** The refusal of a body that is JSON but not of the right form: all that is wrong with it. */
@@ -117,8 +128,26 @@ export function parseMove(body: unknown): NodeId | null {
 
 /** Body of `POST /v1/nodes/<id>/declare-dead`; none is as good as an empty one. */
 export function parseDeclareDead(body: unknown): { readonly force: boolean } {
-  if (!(body instanceof Uint8Array) || body.length === 0) return { force: false };
+  if (isEmpty(body)) return { force: false };
   return { force: parse(declareDeadSchema, decodeJson(body))["force"] === true };
+}
+
+/** Body of `POST /v1/trash/<id>/restore`: another name, or null. */
+export function parseRestore(body: unknown): string | null {
+  return isEmpty(body) ? null : textOrNull(parse(restoreSchema, decodeJson(body))["as"]);
+}
+
+/** Body of `POST /v1/datasets/<id>/rescue`. */
+export function parseRescue(body: unknown): WantedRescue {
+  const fields = parse(rescueSchema, decodeJson(body));
+  return {
+    node: parseNodeId(textOrNull(fields["node"]) ?? ""),
+    name: textOrNull(fields["name"]) ?? "",
+  };
+}
+
+function isEmpty(body: unknown): boolean {
+  return !(body instanceof Uint8Array) || body.length === 0;
 }
 
 function identity(fields: Fields): Pick<WantedDataset, "datasetId" | "primary"> {

@@ -1,7 +1,7 @@
 import { FlockerError } from "../../lib/errors.ts";
 import { datasetPageLimitMax } from "../../protocol/api.ts";
 import type { ControlPort, PageRequest } from "./control-port.ts";
-import { parseCreate, parseDeclareDead } from "./dataset-bodies.ts";
+import { parseCreate, parseDeclareDead, parseRescue, parseRestore } from "./dataset-bodies.ts";
 import { type Asked, created, datasetIdOf, nodeIdOf, ok, type Route } from "./route.ts";
 
 /** The resources that the original did not have. */
@@ -26,6 +26,21 @@ export function ownRoutes(control: ControlPort): readonly Route[] {
       answer: async (asked) => ok(await control.datasetView(datasetIdOf(asked))),
     },
     {
+      method: "POST",
+      path: "/v1/datasets/:id/rescue",
+      answer: async (asked) => {
+        const wanted = parseRescue(asked.body);
+        const { datasetId } = await control.rescueCopy(datasetIdOf(asked), wanted);
+        return created(await control.datasetView(datasetId));
+      },
+    },
+    {
+      method: "GET",
+      path: "/v1/copies",
+      answer: async (asked) => ok(await control.copies(pageOf(asked))),
+    },
+    ...trashRoutes(control),
+    {
       method: "GET",
       path: "/v1/nodes",
       answer: async () => ok({ nodes: await control.nodeViews() }),
@@ -47,6 +62,33 @@ export function ownRoutes(control: ControlPort): readonly Route[] {
       method: "POST",
       path: "/v1/nodes/:id/replace",
       answer: async (asked) => ok(await control.replaceNode(nodeIdOf(asked))),
+    },
+  ];
+}
+
+function trashRoutes(control: ControlPort): readonly Route[] {
+  return [
+    {
+      method: "GET",
+      path: "/v1/trash",
+      answer: async (asked) => ok(await control.trash(pageOf(asked))),
+    },
+    {
+      method: "POST",
+      path: "/v1/trash/:id/restore",
+      answer: async (asked) => {
+        const as = parseRestore(asked.body);
+        const { datasetId } = await control.restoreDataset(datasetIdOf(asked), as);
+        return ok(await control.datasetView(datasetId));
+      },
+    },
+    {
+      method: "POST",
+      path: "/v1/trash/:id/purge",
+      answer: async (asked) => {
+        const { datasetId } = await control.purgeDataset(datasetIdOf(asked));
+        return ok(await control.datasetView(datasetId));
+      },
     },
   ];
 }

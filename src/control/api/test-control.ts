@@ -5,8 +5,15 @@ import { type DatasetRecord, nameOf } from "../../domain/record.ts";
 import type { RecordEvent } from "../../domain/record-event.ts";
 import { isRefusal, recordStep } from "../../domain/record-step.ts";
 import { FlockerError } from "../../lib/errors.ts";
-import type { DatasetView, NodeView, ObservedDataset, ObservedNode } from "../../protocol/api.ts";
-import type { ControlPort, WantedDataset } from "./control-port.ts";
+import type {
+  CopiesPage,
+  DatasetView,
+  NodeView,
+  ObservedDataset,
+  ObservedNode,
+  TrashPage,
+} from "../../protocol/api.ts";
+import type { ControlPort, WantedDataset, WantedRescue } from "./control-port.ts";
 
 export const nodeA = parseNodeId("1acbab49-d4e5-4f60-8a7b-9c0d1e2f3a4b");
 export const nodeB = parseNodeId("5f3d2f4e-6c3a-4d9b-8f21-5a4c3b2d1e0f");
@@ -133,6 +140,52 @@ export class TestControl implements ControlPort {
   async datasetView(datasetId: DatasetId): Promise<DatasetView> {
     await this.#commit();
     return viewOf(this.#find(datasetId));
+  }
+
+  async trash(): Promise<TrashPage> {
+    await this.#commit();
+    const kept = [...this.known.values()].filter(({ deletion }) => deletion?.phase === "trashed");
+    const datasets = kept.map((record) => ({
+      dataset_id: record.datasetId,
+      name: nameOf(record),
+      size: record.sizeBytes,
+      pool: record.pool,
+      primary: record.primary,
+      phase: "trashed" as const,
+      deleted: new Date(record.deletion?.atMs ?? 0).toISOString(),
+      purged: null,
+    }));
+    return { datasets, next: null };
+  }
+
+  async restoreDataset(datasetId: DatasetId, as: string | null): Promise<DatasetRecord> {
+    await this.#commit();
+    const record = this.#find(datasetId);
+    const name = as ?? nameOf(record) ?? "";
+    return this.#apply(record, { kind: "restored", metadata: { ...record.metadata, name } });
+  }
+
+  async purgeDataset(datasetId: DatasetId): Promise<DatasetRecord> {
+    await this.#commit();
+    return this.#apply(this.#find(datasetId), { kind: "purge_asked" });
+  }
+
+  async copies(): Promise<CopiesPage> {
+    await this.#commit();
+    return { datasets: [], next: null };
+  }
+
+  async rescueCopy(datasetId: DatasetId, { node, name }: WantedRescue): Promise<DatasetRecord> {
+    this.#find(datasetId);
+    return await this.createDataset({
+      datasetId: null,
+      primary: node,
+      metadata: { name },
+      maximumSizeBytes: null,
+      pool: null,
+      fileSystem: null,
+      reclaim: null,
+    });
   }
 
   async nodeViews(): Promise<readonly NodeView[]> {

@@ -38,6 +38,10 @@ function ofOp(state: CoreState, record: DatasetRecord, op: Op): Condition {
       : `detach the volume from ${op.target === null ? "its node" : nodeText(state, op.target)}`;
   const { executor } = op;
   if (executor === null) {
+    const live = liveCopy(record);
+    if (live !== null && state.sessionOf(live.node) === null) {
+      return silent(state, live.node, `is to ${what} and`);
+    }
     return condition(
       "WAITING_FOR_OPERATION",
       `Waiting for a connected node with the pool ${record.pool} to ${what}. Start an agent there.`,

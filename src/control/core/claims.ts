@@ -1,4 +1,4 @@
-import type { DatasetId } from "../../domain/ids.ts";
+import type { DatasetId, NodeId } from "../../domain/ids.ts";
 import { type DatasetRecord, liveCopy } from "../../domain/record.ts";
 import { grantRefusal } from "../../domain/record-step.ts";
 import type { CoreState } from "./core-state.ts";
@@ -44,13 +44,22 @@ function advanceOp(state: CoreState, datasetId: DatasetId, nowMs: number): void 
     state.apply(datasetId, { kind: "op_closed", op: op.id, outcome: "not_done" });
   }
   const session = executorFor(state, record);
-  if (session === null) return;
+  if (session === null) {
+    // A removed node is never heard again, and what is on its own disks never seen.
+    const gone = op.kind === "destroy" && isRemoved(state, liveCopy(record)?.node);
+    if (gone) state.apply(datasetId, { kind: "op_closed", op: op.id, outcome: "done" });
+    return;
+  }
   const { node, era, number } = session;
   state.apply(datasetId, {
     kind: "op_assigned",
     op: op.id,
     executor: { node, era, session: number },
   });
+}
+
+function isRemoved(state: CoreState, node: NodeId | undefined): boolean {
+  return node !== undefined && state.nodes.get(node)?.removed === true;
 }
 
 function executorFor(state: CoreState, record: DatasetRecord): Session | null {

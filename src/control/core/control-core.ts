@@ -5,6 +5,7 @@ import { pump } from "./claims.ts";
 import { CoreState, type CoreOptions } from "./core-state.ts";
 import { type CreateDataset, createDataset } from "./create.ts";
 import { endSession, hello, probed } from "./hello.ts";
+import { purgeDataset, type Rescue, rescueCopy, restoreDataset, tickKept } from "./kept.ts";
 import { message } from "./messages.ts";
 import {
   declareDead,
@@ -82,6 +83,18 @@ export class ControlCore {
     return deleteDataset(this.state, datasetId, purge, nowMs);
   }
 
+  restore(datasetId: string, as: string | null, nowMs: number): DatasetRecord {
+    return restoreDataset(this.state, datasetId, as, nowMs);
+  }
+
+  purge(datasetId: string, nowMs: number): DatasetRecord {
+    return purgeDataset(this.state, datasetId, nowMs);
+  }
+
+  rescue(wanted: Rescue, nowMs: number): DatasetRecord {
+    return rescueCopy(this.state, wanted, nowMs);
+  }
+
   declareDead(node: NodeId, force: boolean, nowMs: number): readonly string[] {
     return declareDead(this.state, node, force, nowMs);
   }
@@ -96,5 +109,6 @@ export class ControlCore {
 
   tick(nowMs: number): void {
     tick(this.state, nowMs);
+    tickKept(this.state, nowMs);
   }
 }

@@ -12,6 +12,7 @@ import type {
   Mode,
   StorePoint,
 } from "../../protocol/agent-messages.ts";
+import { Retention, type RetentionTimes, retentionTimes } from "./kept.ts";
 import type {
   Batch,
   ConnectionId,
@@ -22,6 +23,7 @@ import type {
   NodeEntry,
   Session,
   StoreStart,
+  UptimeBook,
   Wish,
 } from "./state.ts";
 
@@ -32,6 +34,8 @@ export type CoreOptions = {
   readonly newId: () => string;
   /** The record's function; the simulator plants its bugs here. */
   readonly step?: typeof recordStep;
+  /** How long things are kept, where that is not as usual. */
+  readonly retention?: RetentionTimes;
 };
 
 /** A creation that waits until every live session has stored the name. */
@@ -67,6 +71,7 @@ export class CoreState {
   readonly starts: readonly StoreStart[];
   readonly startedAtMs: number;
   readonly everRecovered: boolean;
+  readonly retention: Retention;
   readonly newId: () => string;
   readonly records = new Map<DatasetId, DatasetRecord>();
   /** Names of live datasets. */
@@ -96,13 +101,15 @@ export class CoreState {
   #writes: CoreWrite[] = [];
   #outputs: CoreOutput[] = [];
 
-  constructor({ contents, nowMs, newId, step = recordStep }: CoreOptions) {
+  constructor(options: CoreOptions) {
+    const { contents, nowMs, newId, step = recordStep } = options;
     this.storeId = contents.storeId;
     this.clusterId = contents.clusterId;
     this.starts = contents.starts;
     this.revision = contents.revision;
     this.startedAtMs = nowMs;
     this.everRecovered = contents.everRecovered;
+    this.retention = new Retention(contents.uptime, options.retention ?? retentionTimes, nowMs);
     this.newId = newId;
     this.#step = step;
     for (const entry of contents.nodes) this.nodes.set(entry.nodeId, entry);
@@ -183,6 +190,10 @@ export class CoreState {
   audit(atMs: number, what: Readonly<Record<string, unknown>>): void {
     // The clock may count fractions; a store keeps whole milliseconds.
     this.#writes.push({ kind: "audit", atMs: Math.floor(atMs), text: JSON.stringify(what) });
+  }
+
+  writeUptime(book: UptimeBook): void {
+    this.#writes.push({ kind: "uptime", book });
   }
 
   writeRecovered(): void {

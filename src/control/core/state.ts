@@ -81,6 +81,14 @@ export type CoreContents = {
   readonly everRecovered: boolean;
   /** The store is a backup or a copy: read-only until recovered. */
   readonly readOnly: Mode | null;
+  /** Without one, what is kept is counted from this start. */
+  readonly uptime?: UptimeBook;
+};
+
+/** Counted uptime of all starts, and what it was when each thing was put aside. */
+export type UptimeBook = {
+  readonly totalMs: number;
+  readonly marks: Readonly<Record<string, number>>;
 };
 
 export type CoreWrite =
@@ -91,6 +99,7 @@ export type CoreWrite =
     }
   | { readonly kind: "node"; readonly entry: NodeEntry }
   | { readonly kind: "audit"; readonly atMs: number; readonly text: string }
+  | { readonly kind: "uptime"; readonly book: UptimeBook }
   | { readonly kind: "recovered" };
 
 /** Leaves the process only after every write before it is durable. */

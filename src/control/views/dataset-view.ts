@@ -1,6 +1,6 @@
 import { type Condition, conditionCodes } from "../../domain/condition.ts";
 import { type DatasetRecord, nameOf } from "../../domain/record.ts";
-import type { DatasetView, MoveView } from "../../protocol/api.ts";
+import type { CopyView, DatasetView, MoveView } from "../../protocol/api.ts";
 import { datasetCondition, holderObservation } from "../conditions/dataset-condition.ts";
 import type { CoreState } from "../core/core-state.ts";
 import { wantedBy } from "../core/wants.ts";
@@ -40,14 +40,7 @@ export function datasetView(
     formatted: record.formatted === "yes",
     op: op === null ? null : { id: op.id, kind: op.kind, node: op.executor?.node ?? null },
     move: moveView(state, record, nowMs),
-    copies: record.copies.map((copy) => ({
-      node: copy.node,
-      role: copy.role,
-      generation: copy.generation,
-      since: instant(copy.sinceMs),
-      settled: copy.settled,
-      discarding: copy.discarding,
-    })),
+    copies: copyViews(record),
     from:
       record.from === null ? null : { dataset_id: record.from.datasetId, node: record.from.node },
     users: (seen?.users ?? []).map(({ id, container }) => ({
@@ -58,6 +51,10 @@ export function datasetView(
     condition: conditionView(condition, times.note(datasetId, condition, nowMs)),
     revision: record.revision,
   };
+}
+
+export function copyViews({ copies }: DatasetRecord): CopyView[] {
+  return copies.map(({ sinceMs, ...copy }) => ({ ...copy, since: instant(sinceMs) }));
 }
 
 function moveView(state: CoreState, record: DatasetRecord, nowMs: number): MoveView | null {
