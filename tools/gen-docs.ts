@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Args, type Command, flagOf } from "../src/cli/command.ts";
+import { type Args, type Command, flagOf, isPlaced } from "../src/cli/command.ts";
 import { flockerCa } from "../src/cli/flocker-ca.ts";
 import { flockerctl } from "../src/cli/flockerctl.ts";
 import { type Program, jsonFlag } from "../src/cli/program.ts";
@@ -55,7 +55,7 @@ function commandText<Context>(program: string, command: Command<Context>): strin
 }
 
 function synopsisWord(name: string, arg: Args[string]): string | null {
-  if (arg.kind === "positional") return flagOf(name, arg);
+  if (isPlaced(arg)) return flagOf(name, arg);
   return arg.kind === "required" ? `${flagOf(name, arg)} <${arg.value}>` : null;
 }
 

@@ -11,6 +11,18 @@ export type Positional<T> = {
   readonly help: string;
   readonly parse: (text: string) => T;
 };
+/** A word in its place that may be left out; undefined without it. */
+export type OptionalWord<T> = {
+  readonly kind: "optional";
+  readonly help: string;
+  readonly parse: (text: string) => T;
+};
+/** Any number of words, the last ones of the line. */
+export type Words<T> = {
+  readonly kind: "words";
+  readonly help: string;
+  readonly parse: (text: string) => T;
+};
 /** `-x, --name <value>`; undefined when not given, unless it is required. */
 export type Option<T> = {
   readonly kind: "option" | "required";
@@ -22,14 +34,17 @@ export type Option<T> = {
 /** `-x, --name`; false when not given. */
 export type Flag = { readonly kind: "flag"; readonly short?: string; readonly help: string };
 
-export type Args = Readonly<Record<string, Positional<unknown> | Option<unknown> | Flag>>;
+type Placed = Positional<unknown> | OptionalWord<unknown> | Words<unknown>;
+export type Args = Readonly<Record<string, Placed | Option<unknown> | Flag>>;
 type Value<A> = A extends { kind: "flag" }
   ? boolean
-  : A extends { kind: "option"; parse: (text: string) => infer T }
-    ? T | undefined
-    : A extends { parse: (text: string) => infer T }
-      ? T
-      : never;
+  : A extends { kind: "words"; parse: (text: string) => infer T }
+    ? readonly T[]
+    : A extends { kind: "option" | "optional"; parse: (text: string) => infer T }
+      ? T | undefined
+      : A extends { parse: (text: string) => infer T }
+        ? T
+        : never;
 export type Parsed<A extends Args> = { readonly [K in keyof A]: Value<A[K]> };
 
 /** What the parser found, by the names of the args; flags as booleans. */
@@ -84,10 +99,16 @@ export function parseArgs<A extends Args>(args: A, raw: RawValues): Parsed<A> {
 
 function parseOne(name: string, arg: Args[string], raw: unknown): unknown {
   if (arg.kind === "flag") return raw === true;
-  if (typeof raw !== "string") {
-    if (arg.kind === "option") return undefined;
-    throw new UsageError(`must specify ${flagOf(name, arg)}`);
+  if (arg.kind === "words") {
+    const words: readonly unknown[] = Array.isArray(raw) ? raw : [];
+    return words.map((word) => parseText(name, arg, String(word)));
   }
+  if (typeof raw === "string") return parseText(name, arg, raw);
+  if (arg.kind === "option" || arg.kind === "optional") return undefined;
+  throw new UsageError(`must specify ${flagOf(name, arg)}`);
+}
+
+function parseText(name: string, arg: Placed | Option<unknown>, raw: string): unknown {
   try {
     return arg.parse(raw);
   } catch (error) {
@@ -97,9 +118,16 @@ function parseOne(name: string, arg: Args[string], raw: unknown): unknown {
   }
 }
 
-/** How it is written on a command line: `--control-service` or `<node>`. */
+/** How it is written on a command line: `--control-service`, `<node>`, `[node]` or `[node...]`. */
 export function flagOf(name: string, arg: Args[string]): string {
-  return arg.kind === "positional" ? `<${dashed(name)}>` : flagNamed(name);
+  if (!isPlaced(arg)) return flagNamed(name);
+  if (arg.kind === "positional") return `<${dashed(name)}>`;
+  return arg.kind === "words" ? `[${dashed(name)}...]` : `[${dashed(name)}]`;
+}
+
+/** Known by its place on the line, not by a name. */
+export function isPlaced(arg: Args[string]): arg is Placed {
+  return arg.kind === "positional" || arg.kind === "optional" || arg.kind === "words";
 }
 
 export function flagNamed(name: string): string {

@@ -1,6 +1,7 @@
 import type { ApiClient } from "../client/api-client.ts";
 import { type CliContext, type Output, type RawValues, parseArgs } from "./command.ts";
 import { type AskPerson, confirmWith } from "./confirm.ts";
+import { copiesList, copiesRescue } from "./commands/copies.ts";
 import { create } from "./commands/create.ts";
 import { destroy } from "./commands/destroy.ts";
 import { list } from "./commands/list.ts";
@@ -10,6 +11,7 @@ import { nodeDeclareDead } from "./commands/node-declare-dead.ts";
 import { nodeRemove } from "./commands/node-remove.ts";
 import { nodeReplace } from "./commands/node-replace.ts";
 import { show } from "./commands/show.ts";
+import { trashEmpty, trashList, trashRestore } from "./commands/trash.ts";
 import { version } from "./commands/version.ts";
 import { type Surroundings, connectionArgs, findTarget } from "./connection.ts";
 import type { Program } from "./program.ts";
@@ -34,6 +36,11 @@ export const flockerctl: Program<CliContext> = {
     create,
     move,
     destroy,
+    trashList,
+    trashRestore,
+    trashEmpty,
+    copiesList,
+    copiesRescue,
     nodeDeclareDead,
     nodeRemove,
     nodeReplace,

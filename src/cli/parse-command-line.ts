@@ -1,6 +1,6 @@
 import { Command as Parser, CommanderError, Option as ParserOption } from "commander";
 import { version } from "../lib/version.ts";
-import { type Args, type Command, type RawValues, flagNamed, flagOf } from "./command.ts";
+import { type Args, type Command, type RawValues, flagNamed, flagOf, isPlaced } from "./command.ts";
 import { type Program, jsonFlag } from "./program.ts";
 
 export type CommandLine<Context> =
@@ -13,6 +13,7 @@ export type CommandLine<Context> =
       readonly globals: RawValues;
     };
 
+const subjects: Readonly<Record<string, string>> = { node: "a node", trash: "the trash" };
 const helpText = "Print this help";
 
 /** The only module that knows the library which parses command lines. */
@@ -77,7 +78,7 @@ function addCommand<Context>(
   own.helpOption(isTaken ? "--help" : "-h, --help", helpText);
   addArgs(own, command.args);
   const names = Object.entries(command.args)
-    .filter(([, arg]) => arg.kind === "positional")
+    .filter(([, arg]) => isPlaced(arg))
     .map(([name]) => name);
   own.action((...given: readonly unknown[]) => {
     const words = Object.fromEntries(names.map((name, index) => [name, given[index]]));
@@ -94,7 +95,7 @@ function groupOf(parser: Parser, name: string): Parser {
   if (existing !== undefined) return existing;
   return parser
     .command(name)
-    .summary(`Commands about a ${name}`)
+    .summary(`Commands about ${subjects[name] ?? name}`)
     .helpOption("-h, --help", helpText)
     .helpCommand("help [command]", "Print the help of a command");
 }
@@ -102,7 +103,7 @@ function groupOf(parser: Parser, name: string): Parser {
 /** All optional for the parser: what is required is checked with the words of the original. */
 function addArgs(parser: Parser, args: Args): void {
   for (const [name, arg] of Object.entries(args)) {
-    if (arg.kind === "positional") {
+    if (isPlaced(arg)) {
       parser.argument(flagOf(name, arg), arg.help);
       continue;
     }

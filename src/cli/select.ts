@@ -17,10 +17,15 @@ export function selectNode(nodes: readonly NodeView[], prefix: string): NodeView
  */
 export function selectDataset(datasets: readonly DatasetView[], prefix: string): DatasetView {
   const live = datasets.filter(({ deleted }) => !deleted);
-  const exact = live.filter(({ dataset_id: id }) => id === prefix.toLowerCase());
-  const found = live.filter(
-    ({ dataset_id: id, name }) => startsWith(id, prefix) || name === prefix,
-  );
+  return selectByName(live, prefix);
+}
+
+type Named = Pick<DatasetView, "dataset_id" | "name">;
+
+/** The same among what is in the trash, where several may have had one name. */
+export function selectByName<One extends Named>(all: readonly One[], prefix: string): One {
+  const exact = all.filter(({ dataset_id: id }) => id === prefix.toLowerCase());
+  const found = all.filter(({ dataset_id: id, name }) => startsWith(id, prefix) || name === prefix);
   return theOnly(exact.length === 1 ? exact : found, prefix, "dataset");
 }
 

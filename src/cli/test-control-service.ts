@@ -5,7 +5,7 @@ import { onlyRole } from "../ca/only-role.ts";
 import { type TestCluster, makeTestCluster } from "../ca/test-cluster.ts";
 import { loadTls, serverTls } from "../ca/tls.ts";
 import { silentLogger } from "../lib/log.ts";
-import type { ConfiguredDataset, DatasetView, NodeView } from "../protocol/api.ts";
+import type { ConfiguredDataset, DatasetView, NodeView, TrashView } from "../protocol/api.ts";
 
 export type Reply = { readonly status: number; readonly body: unknown };
 export type Asked = { readonly method: string; readonly path: string; readonly body: unknown };
@@ -17,6 +17,7 @@ export type TestControlService = AsyncDisposable & {
   readonly asked: Asked[];
   nodes: readonly NodeView[];
   datasets: readonly DatasetView[];
+  trash: readonly TrashView[];
   /** When set, the answer to everything. Text that is no JSON is sent as it stands. */
   reply: Reply | { readonly text: string } | "silence" | null;
 };
@@ -35,6 +36,7 @@ export async function startTestControlService(): Promise<TestControlService> {
     asked: [],
     nodes: [],
     datasets: [],
+    trash: [],
     reply: null,
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
@@ -79,7 +81,8 @@ async function readAsked(request: IncomingMessage): Promise<Asked> {
 
 const pageSize = 2;
 
-function answerFrom({ datasets, nodes }: TestControlService, { method, path, body }: Asked): Reply {
+function answerFrom(service: TestControlService, { method, path, body }: Asked): Reply {
+  const { datasets, nodes, trash } = service;
   const { pathname, searchParams } = new URL(path, "https://control-service");
   const [, , resource = "", id = "", verb = ""] = pathname.split("/");
   const node = nodes.find(({ uuid }) => uuid === id);
@@ -90,6 +93,20 @@ function answerFrom({ datasets, nodes }: TestControlService, { method, path, bod
       return ok({ nodes });
     case "GET datasets":
       return id === "" ? page(datasets, searchParams.get("after")) : ok(byId(datasets, id));
+    case "GET trash":
+      return page(trash, searchParams.get("after"));
+    case "GET copies":
+      return page(
+        datasets.map(({ dataset_id, name, deleted, copies }) => ({
+          dataset_id,
+          name,
+          deleted,
+          copies,
+        })),
+        searchParams.get("after"),
+      );
+    case "POST trash":
+      return ok(datasets[0]);
     case "POST datasets":
       return { status: 201, body: { ...datasets[0], notice: "rounded up" } };
     case "POST configuration":
@@ -113,7 +130,7 @@ function byId(datasets: readonly DatasetView[], id: string): DatasetView | undef
 }
 
 /** Two at a time, so that clients have to ask again. */
-function page(datasets: readonly DatasetView[], after: string | null): Reply {
+function page(datasets: readonly object[], after: string | null): Reply {
   const begin = after === null ? 0 : Number(after);
   const next = begin + pageSize < datasets.length ? String(begin + pageSize) : null;
   return ok({ datasets: datasets.slice(begin, begin + pageSize), next });

@@ -4,6 +4,8 @@ import { FlockerError } from "../lib/errors.ts";
 import type {
   ConfigureDataset,
   ConfiguredDataset,
+  CopiesPage,
+  CopiesView,
   CreateDataset,
   DatasetPage,
   DatasetView,
@@ -13,6 +15,10 @@ import type {
   NodeView,
   ObservedDataset,
   ObservedNode,
+  RescueCopy,
+  RestoreDataset,
+  TrashPage,
+  TrashView,
   VersionAnswer,
 } from "../protocol/api.ts";
 import type { AnswerKind, AnswerOf } from "./checked-answer.ts";
@@ -49,6 +55,15 @@ export interface ApiClient extends Disposable {
   /** All pages as one. */
   listAllDatasets(): Promise<DatasetPage>;
   dataset(datasetId: string): Promise<DatasetView>;
+  /** All pages as one. */
+  listTrash(): Promise<TrashPage>;
+  restoreDataset(datasetId: string, options?: RestoreDataset): Promise<DatasetView>;
+  /** Destroys what is in the trash. */
+  purgeDataset(datasetId: string): Promise<DatasetView>;
+  /** All pages as one: every dataset with copies on nodes' own disks, deleted ones too. */
+  listCopies(): Promise<CopiesPage>;
+  /** Makes a new dataset of a copy that was put aside. */
+  rescueCopy(datasetId: string, wanted: RescueCopy): Promise<DatasetView>;
   listNodes(): Promise<NodeList>;
   declareDead(nodeId: string, options?: DeclareDead): Promise<DeclaredDead>;
   removeNode(nodeId: string): Promise<NodeView>;
@@ -78,11 +93,13 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     const { checkedAnswer } = await import("./checked-answer.ts");
     return checkedAnswer(kind, answer, endpoint);
   };
-  return { ...oldResources(ask), ...newResources(ask), [Symbol.dispose]: () => agent.destroy() };
+  const resources = { ...oldResources(ask), ...newResources(ask), ...keptResources(ask) };
+  return { ...resources, [Symbol.dispose]: () => agent.destroy() };
 }
 
 const configuration = "/v1/configuration/datasets";
 const configured = (id: string): string => `${configuration}/${encodeURIComponent(id)}`;
+const trash = (id: string): string => `/v1/trash/${encodeURIComponent(id)}`;
 const nodePath = (id: string): string => `/v1/nodes/${encodeURIComponent(id)}`;
 
 function oldResources(
@@ -122,16 +139,8 @@ function newResources(
   | "removeNode"
   | "replaceNode"
 > {
-  const listDatasets: ApiClient["listDatasets"] = ({ limit, after } = {}) => {
-    const query = new URLSearchParams();
-    if (limit !== undefined) query.set("limit", String(limit));
-    if (after !== undefined) query.set("after", after);
-    return ask(
-      "datasetPage",
-      "GET",
-      query.size === 0 ? "/v1/datasets" : `/v1/datasets?${query.toString()}`,
-    );
-  };
+  const listDatasets: ApiClient["listDatasets"] = (page = {}) =>
+    ask("datasetPage", "GET", pagePath("/v1/datasets", page));
   return {
     createDatasetWith: (body) => ask("datasetView", "POST", "/v1/datasets", body),
     listDatasets,
@@ -145,11 +154,38 @@ function newResources(
   };
 }
 
-async function allPages(list: ApiClient["listDatasets"]): Promise<DatasetPage> {
-  const datasets: DatasetView[] = [];
+function keptResources(
+  ask: Ask,
+): Pick<ApiClient, "listTrash" | "restoreDataset" | "purgeDataset" | "listCopies" | "rescueCopy"> {
+  return {
+    listTrash: () =>
+      allPages<TrashView>((page) => ask("trashPage", "GET", pagePath("/v1/trash", page))),
+    restoreDataset: (id, body = {}) => ask("datasetView", "POST", `${trash(id)}/restore`, body),
+    purgeDataset: (id) => ask("datasetView", "POST", `${trash(id)}/purge`, {}),
+    listCopies: () =>
+      allPages<CopiesView>((page) => ask("copiesPage", "GET", pagePath("/v1/copies", page))),
+    rescueCopy: (id, body) =>
+      ask("datasetView", "POST", `/v1/datasets/${encodeURIComponent(id)}/rescue`, body),
+  };
+}
+
+type PageAsked = { readonly limit?: number; readonly after?: string };
+type Page<One> = { readonly datasets: readonly One[]; readonly next: string | null };
+
+function pagePath(path: string, { limit, after }: PageAsked): string {
+  const query = new URLSearchParams();
+  if (limit !== undefined) query.set("limit", String(limit));
+  if (after !== undefined) query.set("after", after);
+  return query.size === 0 ? path : `${path}?${query.toString()}`;
+}
+
+async function allPages<One>(
+  list: (page: PageAsked) => Promise<Page<One>>,
+): Promise<{ datasets: One[]; next: null }> {
+  const datasets: One[] = [];
   let after: string | null = null;
   for (let pages = 0; pages < pagesMax; pages += 1) {
-    const page: DatasetPage = await list(after === null ? {} : { after });
+    const page: Page<One> = await list(after === null ? {} : { after });
     datasets.push(...page.datasets);
     after = page.next;
     if (after === null) return { datasets, next: null };

@@ -4,6 +4,7 @@ import { FlockerError } from "../lib/errors.ts";
 import {
   configuredDataset,
   configuredDatasets,
+  copiesPage,
   datasetPage,
   datasetView,
   declaredDead,
@@ -12,6 +13,7 @@ import {
   nodeView,
   observedDatasets,
   observedNodes,
+  trashPage,
   versionAnswer,
 } from "../protocol/api.ts";
 import { type Answer, type Endpoint, codeOf, nameOf } from "./request.ts";
@@ -19,6 +21,7 @@ import { type Answer, type Endpoint, codeOf, nameOf } from "./request.ts";
 const schemas = {
   configuredDataset,
   configuredDatasets,
+  copiesPage,
   datasetPage,
   datasetView,
   declaredDead,
@@ -26,6 +29,7 @@ const schemas = {
   nodeView,
   observedDatasets,
   observedNodes,
+  trashPage,
   versionAnswer,
 } as const;
 
