@@ -4,7 +4,7 @@ import type { Copy, DatasetRecord } from "../../domain/record.ts";
 import type { Observation } from "../../protocol/agent-messages.ts";
 import type { CoreState } from "../core/core-state.ts";
 import type { Session } from "../core/state.ts";
-import { hasPool } from "../core/wants.ts";
+import { hasPool } from "../core/moves.ts";
 
 export function observationOf(
   state: CoreState,

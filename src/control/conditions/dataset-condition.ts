@@ -4,8 +4,7 @@ import { type Claim, type DatasetRecord, liveCopy, type Op } from "../../domain/
 import type { Observation } from "../../protocol/agent-messages.ts";
 import type { CoreState } from "../core/core-state.ts";
 import { lostText } from "../core/recovery.ts";
-import { targetRefusal } from "../core/moves.ts";
-import { backedOff, wantedBy, wants } from "../core/wants.ts";
+import { backedOff, targetRefusal, wantedBy, wants } from "../core/moves.ts";
 import { capital, heldText, nodeText, noPool, observationOf, silent } from "./condition-parts.ts";
 import { awayCondition, moveCondition } from "./local-condition.ts";
 

@@ -2,10 +2,9 @@ import type { DatasetId, NodeId } from "../../domain/ids.ts";
 import { type DatasetRecord, liveCopy } from "../../domain/record.ts";
 import { grantRefusal } from "../../domain/record-step.ts";
 import type { CoreState } from "./core-state.ts";
-import { abortMove, openMove } from "./moves.ts";
+import { abortMove, backedOff, hasPool, noteGrant, openMove, wantedBy, wants } from "./moves.ts";
 import { pushRecord } from "./push.ts";
 import type { Session } from "./state.ts";
-import { backedOff, hasPool, noteGrant, wantedBy, wants } from "./wants.ts";
 
 /**
  * Moves one dataset as far as it can go now: advances its deletion, opens or aborts its move, hands

@@ -7,7 +7,7 @@ import type { CoreState } from "./core-state.ts";
 import { pushAllNames, pushAllRecords } from "./push.ts";
 import { collectHoldings, modeChanged } from "./recovery.ts";
 import type { ConnectionId, NodeEntry, Session } from "./state.ts";
-import { wantedBy } from "./wants.ts";
+import { wantedBy } from "./moves.ts";
 
 const formerBootsMax = 16;
 

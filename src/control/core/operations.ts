@@ -7,11 +7,10 @@ import { pump } from "./claims.ts";
 import type { CoreState } from "./core-state.ts";
 import { assertWritable } from "./create.ts";
 import { endSession, setCondition } from "./hello.ts";
-import { waitingMoves } from "./moves.ts";
+import { hasPool, waitingMoves } from "./moves.ts";
 import { pushName } from "./push.ts";
 import { endWhenHeard } from "./recovery.ts";
 import type { NodeEntry } from "./state.ts";
-import { hasPool } from "./wants.ts";
 
 export function find(state: CoreState, datasetId: string): DatasetRecord {
   const record = [...state.records.values()].find((one) => one.datasetId === datasetId);

@@ -4,7 +4,7 @@ import type { Hello, Holding } from "../../protocol/agent-messages.ts";
 import type { CoreState } from "./core-state.ts";
 import { pushAllNames, pushAllRecords } from "./push.ts";
 import type { Session } from "./state.ts";
-import { wantedBy } from "./wants.ts";
+import { wantedBy } from "./moves.ts";
 
 /** Tells every session of a change of mode. */
 export function modeChanged(state: CoreState): void {

@@ -3,7 +3,7 @@ import { type DatasetRecord, nameOf } from "../../domain/record.ts";
 import type { CopyView, DatasetView, MoveView } from "../../protocol/api.ts";
 import { datasetCondition, holderObservation } from "../conditions/dataset-condition.ts";
 import type { CoreState } from "../core/core-state.ts";
-import { wantedBy } from "../core/wants.ts";
+import { wantedBy } from "../core/moves.ts";
 import { progressOf, remainingMsOf } from "../conditions/local-condition.ts";
 import { type ConditionTimes, conditionView, instant } from "./condition-view.ts";
 
