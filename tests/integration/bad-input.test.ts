@@ -123,7 +123,10 @@ describe("an agent that cannot start says why in one sentence, and exits with 1"
       out: "",
       err: sentence(/cluster\.crt is missing: `flocker-ca/),
     });
-    const nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    const user = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    // The checkout may be below /root, which others cannot read.
+    const reads = ["--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"];
+    const nobody = ["setpriv", ...user, ...reads];
     expect(await run("flocker", start, nobody)).toEqual({
       status: 1,
       out: "",
