@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf } from "../src/lib/errors.ts";
-import { setUp } from "./setup.ts";
+import { ensureMachineId, setUp } from "./setup.ts";
 import { type Count, Tally, type VitestReport, oneOf } from "./test-report.ts";
 import { Bed } from "./testbed/bed.ts";
 import { buildImage } from "./testbed/image.ts";
@@ -167,6 +167,7 @@ async function runAll(): Promise<Count> {
 try {
   stopWhenInterrupted();
   await setUp();
+  ensureMachineId("/etc/machine-id");
   // Programs in node_modules/.bin ask for `node`, and mean this one.
   process.env["PATH"] = `${join(process.execPath, "..")}:${process.env["PATH"] ?? ""}`;
   const checkout = bedPaths(process.cwd(), "image");

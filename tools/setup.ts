@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import {
   accessSync,
   constants,
@@ -21,6 +22,7 @@ const packageOf: Readonly<Record<string, string>> = {
   nsenter: "util-linux",
   setpriv: "util-linux",
   flock: "util-linux",
+  kill: "procps",
   perl: "perl-base",
   strace: "strace",
   "mkfs.xfs": "xfsprogs",
@@ -129,6 +131,13 @@ export async function setUp(): Promise<void> {
   installPackages();
   const { buildBundles } = await import("./build.ts");
   await buildBundles();
+}
+
+/** What systemd does at the first boot of a machine; a bare root never had one. (machine-id(5)) */
+export function ensureMachineId(path: string): void {
+  if (existsSync(path) && readFileSync(path, "utf8").trim() !== "") return;
+  console.error(`flocker: ${path} says nothing; writing a new one`);
+  writeFileSync(path, `${randomBytes(16).toString("hex")}\n`, { mode: 0o444 });
 }
 
 /** An interrupted set-up may have left the file that keeps services from starting. */
