@@ -34,7 +34,8 @@ export async function readMachineId(path = "/etc/machine-id"): Promise<string> {
 function noMachineId(path: string, cause: unknown): FlockerError {
   return new FlockerError(
     "CONFIGURATION_INVALID",
-    `${path} does not say which machine this is. Make it: systemd-machine-id-setup`,
+    `${path} does not say which machine this is. Run systemd-machine-id-setup, or put 32 random ` +
+      "hex digits there.",
     { cause },
   );
 }
