@@ -58,6 +58,18 @@ export const markNames = [
   "get denied, name never heard here",
   "mkfs interrupted",
   "fsync failed",
+  "volume sealed",
+  "written after the seal",
+  "sealed volume reopened",
+  "received copy promoted",
+  "copy diverged",
+  "copy rescued",
+  "spare copy discarded",
+  "local volume destroyed",
+  "target pool full",
+  "stream cut",
+  "stream stalled",
+  "stream's child outlived its agent",
 ] as const;
 
 export type Mark = (typeof markNames)[number];

@@ -29,6 +29,15 @@ export type Traits = {
   readonly messageDelayMsMax: number;
   readonly wallJumps: boolean;
   readonly deletes: number;
+  /** Chance that a dataset lives in the nodes' own pools. */
+  readonly local: number;
+  readonly poolBytes: number;
+  /** A volume's content besides what writers append is one to four times this. */
+  readonly bulkBytes: number;
+  /** Mean time between streams that break, ms. */
+  readonly streamFaultMs: number;
+  /** Mean time between losses and set-backs of pools, ms. */
+  readonly poolFaultMs: number;
 };
 
 /** Draws the swarm's options of one seed. */
@@ -58,6 +67,11 @@ export function drawTraits(prng: Prng): Traits {
     messageDelayMsMax: prng.chance(0.5) ? 20 : 2_000,
     wallJumps: prng.chance(0.3),
     deletes: prng.chance(0.5) ? 0.08 : 0,
+    local: 0,
+    poolBytes: 2 ** 30,
+    bulkBytes: 2 ** 20,
+    streamFaultMs: Infinity,
+    poolFaultMs: Infinity,
   };
 }
 
@@ -85,4 +99,9 @@ export const calm: Traits = {
   messageDelayMsMax: 5,
   wallJumps: false,
   deletes: 0,
+  local: 0,
+  poolBytes: 2 ** 30,
+  bulkBytes: 2 ** 20,
+  streamFaultMs: Infinity,
+  poolFaultMs: Infinity,
 };

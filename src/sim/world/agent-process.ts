@@ -79,6 +79,7 @@ export class AgentProcess {
     machine.ignoresLocks = flaws.ignoresLocks ?? false;
     const witness: Surroundings = {
       parent: this.strand,
+      clusterId,
       heardControl: () => this.heardControl,
       users: around.users,
     };

@@ -110,8 +110,7 @@ export class Container {
     if (superblock.dead) return false;
     const { machine, context } = this.engine;
     this.#sequence += 1;
-    superblock.entries.set(this.id, this.#sequence);
-    superblock.dirty = true;
+    machine.kernel.append(superblock, this.id, this.#sequence);
     if (!context.prng.chance(0.7)) return true;
     if (!machine.kernel.flush(superblock)) {
       context.marks.hit("fsync failed");

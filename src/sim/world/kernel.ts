@@ -1,5 +1,7 @@
 import type { DatasetId, NodeId } from "../../domain/ids.ts";
-import type { Storage, StoredVolume } from "./storage.ts";
+import type { LocalPool } from "../pool/local-pool.ts";
+import { localRef, type Storage, type StoredVolume } from "./storage.ts";
+import type { Subvolume } from "../pool/subvolume.ts";
 import { failure, type WorldContext } from "./world-context.ts";
 
 export type KernelDevice = {
@@ -12,7 +14,10 @@ export type KernelDevice = {
 /** One mounted file system with its page cache, for as long as anything refers to it. */
 export type Superblock = {
   readonly dataset: DatasetId;
-  readonly device: KernelDevice;
+  /** Null for what lies in the node's own pool. */
+  readonly device: KernelDevice | null;
+  /** Of the node's own pool: its entries are the subvolume's own, and outlive the last user. */
+  readonly subvolume: Subvolume | null;
   readonly mountedAtMs: number;
   /** `volume`, `shown`, `container:<id>`, `file:<id>` (an open file, in nobody's mountinfo). */
   readonly users: Set<string>;
@@ -27,6 +32,7 @@ export type Superblock = {
 export type KernelOptions = {
   readonly context: WorldContext;
   readonly storage: Storage;
+  readonly pool: LocalPool;
   readonly node: NodeId;
   readonly era: string;
 };
@@ -39,12 +45,14 @@ export class Kernel {
   readonly superblocks = new Set<Superblock>();
   readonly #context: WorldContext;
   readonly #storage: Storage;
+  readonly #pool: LocalPool;
   #sequence = 0;
   dead = false;
 
-  constructor({ context, storage, node, era }: KernelOptions) {
+  constructor({ context, storage, pool, node, era }: KernelOptions) {
     this.#context = context;
     this.#storage = storage;
+    this.#pool = pool;
     this.node = node;
     this.era = era;
   }
@@ -99,6 +107,7 @@ export class Kernel {
     const superblock = shared ?? {
       dataset,
       device,
+      subvolume: null,
       mountedAtMs: this.#context.nowMs,
       users: new Set<string>(),
       entries: new Map(disk.entries),
@@ -111,10 +120,40 @@ export class Kernel {
     return superblock;
   }
 
+  /** Binds `data/` of a volume of the node's own pool. */
+  bind(dataset: DatasetId, subvolume: Subvolume): Superblock {
+    const shared = this.open(dataset).find((one) => one.subvolume === subvolume && !one.dead);
+    const superblock = shared ?? {
+      dataset,
+      device: null,
+      subvolume,
+      mountedAtMs: this.#context.nowMs,
+      users: new Set<string>(),
+      entries: subvolume.entries,
+      dirty: false,
+      dead: false,
+      cut: false,
+    };
+    superblock.users.add("shown");
+    this.superblocks.add(superblock);
+    return superblock;
+  }
+
+  /** One append, into the page cache: a read-only flag does not stop whoever has the file open. */
+  append(superblock: Superblock, writer: string, sequence: number): void {
+    superblock.dirty = true;
+    const { subvolume } = superblock;
+    if (subvolume === null) superblock.entries.set(writer, sequence);
+    else {
+      if (subvolume.sealedFor !== null) this.#context.marks.hit("written after the seal");
+      subvolume.write(writer, sequence);
+    }
+  }
+
   /** The last user's end flushes what is dirty: a clean unmount. */
   drop(superblock: Superblock, user: string): void {
     if (!superblock.users.delete(user) || superblock.users.size > 0) return;
-    if (superblock.dirty) this.flush(superblock);
+    if (superblock.dirty && superblock.subvolume === null) this.flush(superblock);
     this.superblocks.delete(superblock);
     if (!superblock.cut)
       this.#context.tell({ kind: "closed", dataset: superblock.dataset, node: this.node });
@@ -138,12 +177,31 @@ export class Kernel {
 
   /** Writes the whole view back: what somebody else wrote meanwhile is overwritten. */
   flush(superblock: Superblock): boolean {
-    const written = this.write(superblock.device, superblock.mountedAtMs, ({ disk }) => {
+    const { device, subvolume } = superblock;
+    if (subvolume !== null) return this.#syncLocal(superblock, subvolume);
+    if (device === null) return false;
+    const written = this.write(device, superblock.mountedAtMs, ({ disk }) => {
       disk.entries = new Map(superblock.entries);
     });
     if (written) superblock.dirty = false;
     else this.#end(superblock);
     return written;
+  }
+
+  #syncLocal(superblock: Superblock, subvolume: Subvolume): boolean {
+    if (this.dead) return false;
+    const { dataset, mountedAtMs } = superblock;
+    this.#pool.syncFile(dataset, subvolume);
+    superblock.dirty = false;
+    const { node } = this;
+    this.#context.tell({
+      kind: "block_written",
+      dataset,
+      ref: localRef(dataset),
+      node,
+      mountedAtMs,
+    });
+    return true;
   }
 
   /** One write to the storage; false when it refused: EIO. */

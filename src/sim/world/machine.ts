@@ -2,6 +2,7 @@ import type { ClusterFile, RunFile } from "../../agent/core/effects.ts";
 import { type BootId, type DatasetId, type NodeId, parseBootId } from "../../domain/ids.ts";
 import { Strand } from "../clock.ts";
 import { Kernel } from "./kernel.ts";
+import { LocalPool } from "../pool/local-pool.ts";
 import type { Storage } from "./storage.ts";
 import { failure, type WorldContext } from "./world-context.ts";
 
@@ -29,6 +30,8 @@ export class Machine {
   lost = false;
   disk: { cluster: ClusterFile | null } = { cluster: null };
   run: { file: RunFile | null } = { file: null };
+  /** The node's own disk, for local volumes. */
+  readonly pool: LocalPool;
   kernel: Kernel;
   /** Kernel, children and containers: what ends with the boot only. */
   strand: Strand;
@@ -47,7 +50,9 @@ export class Machine {
     this.bootId = parseBootId(context.prng.uuid());
     this.runId = context.prng.uuid();
     this.strand = new Strand(context.clock);
-    this.kernel = new Kernel({ context, storage, node: at.node, era: this.bootId });
+    this.pool = new LocalPool(context.prng.uuid(), context.traits.poolBytes);
+    storage.pools.push(this.pool);
+    this.kernel = this.#boot();
   }
 
   /** The guest's monotonic clock: it stands still while the machine is stopped. */
@@ -67,13 +72,13 @@ export class Machine {
     this.runId = context.prng.uuid();
     this.run = { file: null };
     this.strand = new Strand(context.clock);
-    this.kernel = new Kernel({
-      context,
-      storage: this.storage,
-      node: this.node,
-      era: this.bootId,
-    });
+    this.kernel = this.#boot();
     this.strand.every(7_000, () => this.#writeBack());
+  }
+
+  #boot(): Kernel {
+    const { context, storage, pool, node, bootId: era } = this;
+    return new Kernel({ context, storage, pool, node, era });
   }
 
   /** Power loss: unsynced pages, children, mounts and /run are gone; the storage goes on. */
@@ -86,6 +91,7 @@ export class Machine {
     this.strand.kill();
     this.kernel.dead = true;
     this.locks.clear();
+    this.pool.powerCut(this.context.prng);
     if (this.#stoppedAtMs !== null) this.go();
     this.context.tell({ kind: "machine_died", node: this.node });
   }
@@ -105,6 +111,7 @@ export class Machine {
     for (const superblock of this.kernel.superblocks) {
       if (superblock.dirty && !superblock.dead) this.kernel.flush(superblock);
     }
+    if (this.context.prng.chance(0.5)) this.pool.commitAll();
   }
 
   /** A child of an earlier process still holds the lock. */
@@ -142,6 +149,37 @@ export class Machine {
       parent.after(options.deadlineMs, () =>
         reject(failure("DEADLINE_EXCEEDED", "the child did not end")),
       );
+    });
+  }
+
+  /**
+   * A child that ends when something else does (a stream): `start` is given what ends it. It ends
+   * with its parent too, but takes a while for that.
+   */
+  longChild<T>(
+    { dataset, parent }: { readonly dataset: DatasetId | null; readonly parent: Strand },
+    start: (finish: (effect: () => T) => void) => void,
+  ): Promise<T> {
+    const { context, strand } = this;
+    if (dataset !== null && this.locks.has(dataset) && !this.ignoresLocks) {
+      return Promise.reject(failure("BUSY_CHILD", `another process holds the lock of ${dataset}`));
+    }
+    if (dataset !== null) this.#lock(dataset, parent, 1);
+    return context.turns.wait<T>((resolve, reject) => {
+      const finish = (effect: () => T): void =>
+        strand.deliver(() => {
+          if (dataset !== null) this.#lock(dataset, parent, -1);
+          if (!parent.alive) context.marks.hit("stream's child outlived its agent");
+          let end: () => void;
+          try {
+            const value = effect();
+            end = () => resolve(value);
+          } catch (error) {
+            end = () => reject(error);
+          }
+          parent.deliver(end);
+        });
+      start(finish);
     });
   }
 

@@ -1,5 +1,5 @@
 import type { Content, Host, Mounts } from "../../agent/core/host.ts";
-import type { DatasetId } from "../../domain/ids.ts";
+import type { ClusterId, DatasetId } from "../../domain/ids.ts";
 import type { Device, Holder, Identity } from "../../domain/volume.ts";
 import type { Strand } from "../clock.ts";
 import type { Superblock } from "./kernel.ts";
@@ -10,6 +10,7 @@ import { failure } from "./world-context.ts";
 /** What the shells tell the host about themselves: for the witness beside the machine, no more. */
 export type Surroundings = {
   readonly parent: Strand;
+  readonly clusterId: ClusterId;
   /** The control service spoke to this process. */
   readonly heardControl: () => boolean;
   /** Containers, and Mounts answered and not taken back, of a dataset. */
@@ -51,7 +52,7 @@ export class ModelHost implements Host {
     return Promise.resolve({
       volume: volume !== null,
       shown: shown !== null,
-      deviceNumber: device === undefined ? null : `7:${device.diskSequence}`,
+      deviceNumber: device === undefined || device === null ? null : `7:${device.diskSequence}`,
     });
   }
 
@@ -60,7 +61,7 @@ export class ModelHost implements Host {
       const { kernel } = this.machine;
       const open = kernel
         .open(dataset)
-        .filter((one) => device === null || one.device.diskSequence === device.diskSequence);
+        .filter((one) => device === null || one.device?.diskSequence === device.diskSequence);
       return open.flatMap((one) => containersOf(one));
     });
   }
@@ -144,7 +145,7 @@ export class ModelHost implements Host {
       kernel.mount(datasetId, kernel.device(device)),
     );
     await this.#child(datasetId, this.#pace(1, 10), () => {
-      const written = kernel.write(superblock.device, superblock.mountedAtMs, ({ disk }) => {
+      const written = kernel.write(kernel.device(device), superblock.mountedAtMs, ({ disk }) => {
         disk.generation = Math.max(disk.generation, identity.generation);
       });
       if (written) return;
@@ -158,9 +159,12 @@ export class ModelHost implements Host {
     return this.#child(dataset, this.#pace(1, 50), () => {
       const { kernel, context, node } = this.machine;
       const superblock = kernel.mounted(dataset, "volume");
-      if (superblock === null) throw failure("COMMAND_FAILED", "it is not mounted");
+      const device = superblock?.device ?? null;
+      if (superblock === null || device === null) {
+        throw failure("COMMAND_FAILED", "it is not mounted");
+      }
       if (superblock.users.has("shown")) return;
-      const volume = kernel.volume(superblock.device);
+      const volume = kernel.volume(device);
       superblock.users.add("shown");
       volume.wasShown = true;
       context.tell({

@@ -1,5 +1,7 @@
 import type { DatasetId, NodeId, OpId } from "../../domain/ids.ts";
 import type { Attacher } from "../../domain/volume.ts";
+import { type LocalPool, subvolumesOf } from "../pool/local-pool.ts";
+import type { Tree } from "../pool/subvolume.ts";
 import { failure, type WorldContext } from "./world-context.ts";
 
 /** What is on the storage's disks: survives everything but the storage itself. */
@@ -25,6 +27,11 @@ export type StoredVolume = {
   destroyed: boolean;
 };
 
+/** What stands for the one volume that all copies of a local dataset are. */
+export function localRef(dataset: DatasetId): string {
+  return `local-${dataset}`;
+}
+
 type Request = {
   /** True while whoever asked can still hear the answer. */
   readonly callerAlive: () => boolean;
@@ -39,6 +46,9 @@ export class Storage {
   readonly volumes = new Map<string, StoredVolume>();
   /** Volumes that it does not show for a while (a pool that is not mounted). */
   readonly hidden = new Set<string>();
+  /** Every node's own, and local datasets that were ever shown. */
+  readonly pools: LocalPool[] = [];
+  readonly shownLocal = new Set<DatasetId>();
   readonly #unreachableFrom = new Set<NodeId>();
   #nextVolume = 1;
   #nextMkfs = 1;
@@ -48,6 +58,11 @@ export class Storage {
 
   constructor(context: WorldContext) {
     this.context = context;
+  }
+
+  /** Every copy of a local dataset that is on any disk. */
+  copiesOf(dataset: DatasetId): readonly Tree[] {
+    return this.pools.flatMap((pool) => subvolumesOf(pool.at(dataset)));
   }
 
   newMkfs(): number {

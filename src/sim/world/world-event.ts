@@ -79,6 +79,16 @@ export type WorldEvent =
       /** The storage cannot stop the node's writes. */
       readonly advisory: boolean;
     }
+  /** A copy of a local volume was removed; `left`: what is on any disk of any machine besides. */
+  | {
+      readonly kind: "copy_removed";
+      readonly dataset: string;
+      readonly node: string;
+      readonly how: "discard" | "destroy";
+      readonly entries: ReadonlyMap<string, number>;
+      readonly left: readonly ReadonlyMap<string, number>[];
+    }
+  | { readonly kind: "volume_destroyed"; readonly dataset: string; readonly node: string }
   | { readonly kind: "machine_died"; readonly node: string }
   | {
       readonly kind: "configuration_acknowledged";
