@@ -9,7 +9,13 @@ import type { ObservedAttachable } from "../planner/observed.ts";
 import type { ControlMessage } from "../protocol/agent-messages.ts";
 import { AgentCore } from "./core/agent-core.ts";
 import type { AgentOptions } from "./core/agent-state.ts";
-import type { AgentEffect, AgentEvent, ContainerSeen, Outcome } from "./core/effects.ts";
+import type {
+  AgentEffect,
+  AgentEvent,
+  ContainerSeen,
+  Outcome,
+  StartOutcome,
+} from "./core/effects.ts";
 import { execute, type Ports } from "./core/executor.ts";
 import type { Host } from "./core/host.ts";
 import { observe } from "./core/observe.ts";
@@ -30,6 +36,8 @@ export type RunnerOptions = {
   readonly disconnect: (reason: string) => void;
   /** Whether the engine sees what was shown; null when there is no engine to ask. */
   readonly seenByEngine: (datasetId: DatasetId, call: Call) => Promise<boolean | null>;
+  /** Starts a container that waits for its volume, and no other; never rejects. */
+  readonly startContainer: (id: string, signal: AbortSignal) => Promise<StartOutcome>;
   /** Called before and after each step of an action; the acceptance tests kill here. */
   readonly onStep?: (step: string, phase: "before" | "after") => Promise<void>;
   /** A file that cannot be written ends the process: the next start checks before it serves. */
@@ -115,6 +123,9 @@ export class Runner implements AsyncDisposable {
       case "execute_local":
       case "abort":
         throw new Error(`${effect.kind}: no pool on this node's own disks can be opened`);
+      case "start_container":
+        this.#start(this.#startContainer(effect.containerId));
+        break;
       case "answer":
         this.#start(this.#answer(effect.callId, effect.answer));
         break;
@@ -210,6 +221,11 @@ export class Runner implements AsyncDisposable {
     const durationMs = Math.round(this.#options.nowMs() - begunMs);
     call.log.debug("action.ended", { outcome: outcome.kind, durationMs });
     this.step({ kind: "executed", action, outcome });
+  }
+
+  async #startContainer(containerId: string): Promise<void> {
+    const outcome = await this.#options.startContainer(containerId, this.#abort.signal);
+    this.step({ kind: "start_ended", containerId, outcome });
   }
 
   /** A mount point is only told to the engine once the engine's own view of it is the right one. */

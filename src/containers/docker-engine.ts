@@ -12,15 +12,22 @@ import {
   type EngineEvent,
   type EngineOptions,
   type OurMounts,
+  type StartOutcome,
   containerPrefix,
+  inventedName,
   isRunning,
   isShownPath,
+  shouldRun,
 } from "./engine.ts";
 import { EventLines } from "./event-lines.ts";
 
 const deadlineMs = 5_000;
 /** The engine waits 60 s for each plugin that hangs. */
 const loadDeadlineMs = 150_000;
+/** A Mount may take 120 s. */
+const startDeadlineMs = 150_000;
+/** Containers that do not run and name our volumes, looked at one by one in a list. */
+const inspectedMax = 100;
 const retryMsMin = 250;
 const retryMsMax = 5_000;
 /** A stream that is silent for so long may be that of an engine that hangs. */
@@ -46,14 +53,30 @@ export class DockerEngine implements Engine {
   containers({ signal }: EngineCall): Promise<EngineAnswer<readonly EngineContainer[]>> {
     return this.#ask(signal, deadlineMs, async (abortSignal) => {
       const all = await this.#docker.listContainers({ all: true, abortSignal });
-      return all.map(({ Id: id, Names: names, State: state, Mounts: mounts }) => ({
+      const listed = all.map(({ Id: id, Names: names, State: state, Mounts: mounts }) => ({
         id,
         name: (names[0] ?? "").replace(/^\//, ""),
         state,
         running: isRunning(state),
+        waits: false,
         ...ourMounts(mounts, this.#options),
       }));
+      return this.#withWaiting(listed, abortSignal);
     });
+  }
+
+  /** Why a start failed is told by an inspection alone; only what names our volumes is asked. */
+  async #withWaiting(
+    listed: readonly EngineContainer[],
+    abortSignal: AbortSignal,
+  ): Promise<readonly EngineContainer[]> {
+    const still = listed.filter(({ running, volumes }) => !running && volumes.length > 0);
+    const waiting = new Set<string>();
+    for (const { id } of still.slice(0, inspectedMax)) {
+      const found = await this.#docker.getContainer(id).inspect({ abortSignal }).catch(nullIfNone);
+      if (found !== null && waits(found, this.#options)) waiting.add(id);
+    }
+    return listed.map((one) => (waiting.has(one.id) ? { ...one, waits: true } : one));
   }
 
   container(prefix: string, { signal }: EngineCall): Promise<EngineAnswer<EngineContainer | null>> {
@@ -71,8 +94,37 @@ export class DockerEngine implements Engine {
         name: found.Name.replace(/^\//, ""),
         state,
         running: isRunning(state),
+        waits: waits(found, this.#options),
         ...ourMounts(found.Mounts, this.#options),
       };
+    });
+  }
+
+  localVolumes({ signal }: EngineCall): Promise<EngineAnswer<readonly string[]>> {
+    return this.#ask(signal, deadlineMs, async (abortSignal) => {
+      const filters = { driver: ["local"] };
+      const { Volumes: volumes } = await this.#docker.listVolumes({ filters, abortSignal });
+      return volumes
+        .filter(({ Driver: driver, Name: name }) => driver === "local" && !inventedName.test(name))
+        .map(({ Name: name }) => name)
+        .sort();
+    });
+  }
+
+  startWaiting(id: string, { signal }: EngineCall): Promise<EngineAnswer<StartOutcome>> {
+    return this.#ask(signal, startDeadlineMs, async (abortSignal): Promise<StartOutcome> => {
+      const container = this.#docker.getContainer(id);
+      const found = await container.inspect({ abortSignal }).catch(nullIfNone);
+      if (found === null || !waits(found, this.#options)) return { kind: "not_waiting" };
+      try {
+        await container.start({ abortSignal });
+        return { kind: "started" };
+      } catch (error) {
+        const status = statusOf(error);
+        if (status === null) throw error; // No answer of the engine: it may be away.
+        if (status === 304 || status === 404) return { kind: "not_waiting" };
+        return { kind: "failed", reason: messageOf(error).trim() };
+      }
     });
   }
 
@@ -223,12 +275,31 @@ function ourMounts(mounts: Mounts, ours: OurMounts): Pick<EngineContainer, "volu
   return { volumes: [...new Set(volumes)].sort(), paths: [...new Set(paths)].sort() };
 }
 
+/** See `EngineContainer.waits`. */
+function waits(
+  { State: state, HostConfig: config, Mounts: mounts }: Docker.ContainerInspectInfo,
+  { driver }: OurMounts,
+): boolean {
+  if (isRunning(state.Status) || !shouldRun(config.RestartPolicy?.Name ?? "no")) return false;
+  const drivers = mounts.flatMap((mount) => (mount.Type === "volume" ? [mount.Driver] : []));
+  // The engine's words, of 20.10 and of 26.1, do not say whose plugin it was.
+  const ours =
+    drivers.includes(driver) && drivers.every((one) => one === driver || one === "local");
+  return ours && state.Error.startsWith("error while mounting volume");
+}
+
 /** No such container, or more than one with the prefix. */
 function nullIfNone(error: unknown): null {
-  const status: unknown =
-    typeof error === "object" && error !== null && "statusCode" in error ? error.statusCode : null;
+  const status = statusOf(error);
   if (status === 404 || status === 400) return null;
   throw error;
+}
+
+/** The engine's status; null when there was no answer. */
+function statusOf(error: unknown): number | null {
+  const status: unknown =
+    typeof error === "object" && error !== null && "statusCode" in error ? error.statusCode : null;
+  return typeof status === "number" ? status : null;
 }
 
 function driversOf(info: unknown): readonly string[] {

@@ -6,6 +6,16 @@ import type { Engine, EngineAnswer, EngineContainer, EngineEvent } from "./engin
 export interface EngineHands {
   /** A container that mounts the volumes (of our driver, by name) and binds the paths. */
   create(name: string, volumes: readonly string[], binds: readonly string[]): Promise<string>;
+  /**
+   * A container with this restart policy, whose start was tried and failed because its volume of
+   * our driver cannot be mounted; `repair` makes it mountable.
+   */
+  createWaiting(
+    name: string,
+    restartPolicy: string,
+  ): Promise<{ readonly id: string; readonly repair: () => Promise<void> }>;
+  /** A volume of the engine's own driver; without a name the engine invents one. */
+  createOwnVolume(name: string | null): Promise<void>;
   start(id: string): Promise<void>;
   kill(id: string): Promise<void>;
   remove(id: string): Promise<void>;
@@ -78,10 +88,11 @@ const listing: readonly EngineCase[] = [
     run: async ({ engine, hands, shownRoot }) => {
       const path = `${shownRoot}/one`;
       const id = await hands.create("c1", ["v2", "v1"], [path]);
-      const created = { id, name: "c1", volumes: ["v1", "v2"], paths: [path] };
+      const created = { id, name: "c1", waits: false, volumes: ["v1", "v2"], paths: [path] };
       const seen = async (): Promise<unknown> => {
-        const { state: _state, running, ...rest } = (await named(engine, "c1")) ?? {};
-        return { ...rest, running };
+        const found = await named(engine, "c1");
+        const { name, waits, volumes, paths, running } = found ?? {};
+        return { id: found?.id, name, waits, volumes, paths, running };
       };
       equal(await seen(), { ...created, running: false });
       await hands.start(id);
@@ -112,6 +123,51 @@ const listing: readonly EngineCase[] = [
         equal(valueOf(await engine.container(prefix, call())), null);
       }
       await hands.remove(id);
+    },
+  },
+];
+
+const waitingCases: readonly EngineCase[] = [
+  {
+    name: "a container waits for its volume if its policy says that it should run",
+    run: async ({ engine, hands }) => {
+      for (const policy of ["always", "unless-stopped", "on-failure", "no"]) {
+        const { id } = await hands.createWaiting(`c-${policy}`, policy);
+        const waits = policy === "always" || policy === "unless-stopped";
+        equal((await named(engine, `c-${policy}`))?.waits, waits);
+        equal(valueOf(await engine.container(id, call()))?.waits, waits);
+        if (!waits) equal(valueOf(await engine.startWaiting(id, call())).kind, "not_waiting");
+        await hands.remove(id);
+        equal(valueOf(await engine.startWaiting(id, call())).kind, "not_waiting");
+      }
+    },
+  },
+  {
+    name: "a container that waits is started, and says why when it cannot be",
+    run: async ({ engine, hands }) => {
+      const { id, repair } = await hands.createWaiting("c6", "always");
+      const refused = valueOf(await engine.startWaiting(id, call()));
+      assert(refused.kind === "failed" && refused.reason.length > 5, "it says why");
+      equal((await named(engine, "c6"))?.waits, true);
+      await repair();
+      equal(valueOf(await engine.startWaiting(id, call())), { kind: "started" });
+      const { running, waits } = (await named(engine, "c6")) ?? {};
+      equal([running, waits], [true, false]);
+      equal(valueOf(await engine.startWaiting(id, call())), { kind: "not_waiting" });
+      await hands.remove(id);
+    },
+  },
+  {
+    name: "volumes of the engine's own are named, invented ones are not",
+    run: async ({ engine, hands }) => {
+      await hands.createOwnVolume("own");
+      await hands.createOwnVolume(null);
+      const names = valueOf(await engine.localVolumes(call()));
+      assert(names.includes("own"), "it is named");
+      equal(
+        names.filter((name) => name.length === 64),
+        [],
+      );
     },
   },
 ];
@@ -182,4 +238,4 @@ const watchingCases: readonly EngineCase[] = [
 ];
 
 /** Run against each engine; they leave no container behind. */
-export const engineCases: readonly EngineCase[] = [...listing, ...watchingCases];
+export const engineCases: readonly EngineCase[] = [...listing, ...waitingCases, ...watchingCases];

@@ -14,6 +14,12 @@ export type EngineContainer = {
   readonly running: boolean;
   /** Names of the volumes of our driver that it mounts, whether they are mounted now or not. */
   readonly volumes: readonly string[];
+  /**
+   * It does not run because a volume of our driver could not be mounted when it was last started,
+   * and its restart policy (always, unless-stopped) says that it should. The engine itself does not
+   * try again.
+   */
+  readonly waits: boolean;
   /** Directories of this machine that it binds and that are the shown root or below it. */
   readonly paths: readonly string[];
 };
@@ -22,6 +28,12 @@ export type EngineAnswer<T> =
   | { readonly kind: "answered"; readonly value: T }
   /** There is no engine, or it does not answer; the reason is a clause for people. */
   | { readonly kind: "unavailable"; readonly reason: string };
+
+export type StartOutcome =
+  | { readonly kind: "started" }
+  /** It runs, is gone, or should not run any more: somebody was faster. */
+  | { readonly kind: "not_waiting" }
+  | { readonly kind: "failed"; readonly reason: string };
 
 export type ContainerAction = "create" | "start" | "die" | "destroy";
 
@@ -59,6 +71,16 @@ export interface Engine {
    */
   container(prefix: string, call: EngineCall): Promise<EngineAnswer<EngineContainer | null>>;
   /**
+   * Names of the engine's own volumes (driver `local`), without those that it invented: sorted, 64
+   * hexadecimal digits left out.
+   */
+  localVolumes(call: EngineCall): Promise<EngineAnswer<readonly string[]>>;
+  /**
+   * Starts a container that `waits`, and no other. This may take as long as its volumes' drivers
+   * let it.
+   */
+  startWaiting(id: string, call: EngineCall): Promise<EngineAnswer<StartOutcome>>;
+  /**
    * Makes the engine look for volume plugins and load them, as `docker volume ls` does, and answers
    * which drivers it has then. This may take as long as the slowest plugin.
    */
@@ -88,5 +110,13 @@ export function isRunning(state: string): boolean {
 export function isShownPath(path: string, { shownRoot }: OurMounts): boolean {
   return path === shownRoot || path.startsWith(`${shownRoot}/`);
 }
+
+/** Whether a restart policy says that a container which was not stopped by a person should run. */
+export function shouldRun(restartPolicy: string): boolean {
+  return restartPolicy === "always" || restartPolicy === "unless-stopped";
+}
+
+/** Names of volumes that the engine invents. */
+export const inventedName = /^[0-9a-f]{64}$/;
 
 export const containerPrefix = /^[0-9a-f]{12,64}$/;

@@ -15,6 +15,15 @@ describe("the engine in memory", () => {
         const other = { driver: "local", name: "other" };
         return engine.create(name, { volumes: [...all, other], binds: [...binds, "/srv"] });
       },
+      createWaiting: async (name: string, restartPolicy: string) => {
+        const volumes = [{ driver: "flocker", name: "late" }];
+        const id = engine.create(name, { volumes, restartPolicy });
+        engine.failMount(id);
+        return { id, repair: async () => engine.repair(id) };
+      },
+      createOwnVolume: async (name: string | null) => {
+        engine.ownVolumes.push(name ?? "0".repeat(64));
+      },
       start: async (id: string) => engine.start(id),
       kill: async (id: string) => engine.kill(id),
       remove: async (id: string) => engine.remove(id),

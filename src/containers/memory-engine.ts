@@ -8,15 +8,19 @@ import {
   type EngineContainer,
   type EngineEvent,
   type OurMounts,
+  type StartOutcome,
   containerPrefix,
+  inventedName,
   isRunning,
   isShownPath,
+  shouldRun,
 } from "./engine.ts";
 
 export type MemoryMounts = {
   /** Volumes by name, with the driver that they belong to. */
   readonly volumes?: readonly { readonly driver: string; readonly name: string }[];
   readonly binds?: readonly string[];
+  readonly restartPolicy?: string;
 };
 
 /** The simplest engine that is right: for tests of whoever asks one. It can be away. */
@@ -28,6 +32,10 @@ export class MemoryEngine implements Engine {
   #created = 0;
   /** What `loadDrivers` finds. */
   readonly drivers: string[] = ["local"];
+  /** What `docker volume create` made, of the driver `local`. */
+  readonly ownVolumes: string[] = [];
+  readonly #restartPolicies = new Map<string, string>();
+  readonly #unmountable = new Set<string>();
 
   constructor(ours: OurMounts) {
     this.#ours = ours;
@@ -42,7 +50,8 @@ export class MemoryEngine implements Engine {
   }
 
   /** Makes a container, which does not run yet, and returns its id. */
-  create(name: string, { volumes = [], binds = [] }: MemoryMounts = {}): string {
+  create(name: string, mounts: MemoryMounts = {}): string {
+    const { volumes = [], binds = [], restartPolicy = "no" } = mounts;
     this.#created += 1;
     const id = createHash("sha256").update(`${this.#created}`).digest("hex");
     const ours = volumes.filter(({ driver }) => driver === this.#ours.driver);
@@ -52,14 +61,28 @@ export class MemoryEngine implements Engine {
       state: "created",
       running: false,
       volumes: [...new Set(ours.map((volume) => volume.name))].sort(),
+      waits: false,
       paths: [...new Set(binds.filter((path) => isShownPath(path, this.#ours)))].sort(),
     });
+    this.#restartPolicies.set(id, restartPolicy);
     this.#happened("create", id, name);
     return id;
   }
 
   start(id: string): void {
     this.#change(id, "running", "start");
+  }
+
+  /** A start that failed because a volume cannot be mounted; the engine tells nobody. */
+  failMount(id: string): void {
+    const waits = shouldRun(this.#restartPolicies.get(id) ?? "no");
+    this.#containers.set(id, { ...this.#known(id), waits });
+    this.#unmountable.add(id);
+  }
+
+  /** From here on the volumes of a container can be mounted. */
+  repair(id: string): void {
+    this.#unmountable.delete(id);
   }
 
   kill(id: string): void {
@@ -80,6 +103,21 @@ export class MemoryEngine implements Engine {
     const fits = [...this.#containers.values()].filter(({ id }) => id.startsWith(prefix));
     const only = fits.length === 1 && containerPrefix.test(prefix) ? (fits[0] ?? null) : null;
     return this.#answer(call, only);
+  }
+
+  async localVolumes(call: EngineCall): Promise<EngineAnswer<readonly string[]>> {
+    return this.#answer(call, this.ownVolumes.filter((name) => !inventedName.test(name)).sort());
+  }
+
+  async startWaiting(id: string, call: EngineCall): Promise<EngineAnswer<StartOutcome>> {
+    if (this.#down !== null || this.#containers.get(id)?.waits !== true) {
+      return this.#answer(call, { kind: "not_waiting" });
+    }
+    if (this.#unmountable.has(id)) {
+      return this.#answer(call, { kind: "failed", reason: "a volume cannot be mounted" });
+    }
+    this.start(id);
+    return this.#answer(call, { kind: "started" });
   }
 
   async loadDrivers(call: EngineCall): Promise<EngineAnswer<readonly string[]>> {
@@ -114,7 +152,12 @@ export class MemoryEngine implements Engine {
 
   #change(id: string, state: string, action: ContainerAction): void {
     const container = this.#known(id);
-    this.#containers.set(id, { ...container, state, running: isRunning(state) });
+    this.#containers.set(id, {
+      ...container,
+      state,
+      running: isRunning(state),
+      waits: false,
+    });
     this.#happened(action, id, container.name);
   }
 

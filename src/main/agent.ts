@@ -152,6 +152,11 @@ async function wire(
         const pid = await engine.pid();
         return pid === null ? null : seenByEngine(paths, datasetId, pid, call);
       },
+      startContainer: async (id, signal) => {
+        const answer = await engine.startWaiting(id, { signal });
+        if (answer.kind === "unavailable") return { kind: "failed", reason: answer.reason };
+        return { reason: null, ...answer.value };
+      },
       onFatal: (error) => {
         log.error("agent.failed", { err: error instanceof Error ? error.stack : String(error) });
         fail(70);

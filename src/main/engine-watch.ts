@@ -32,11 +32,12 @@ export function watchEngine({ engine, log, changed }: WatchOptions): AsyncDispos
     if (!signal.aborted) {
       changed(
         answer.kind === "answered"
-          ? answer.value.map(({ id, name, state, running, volumes }) => ({
+          ? answer.value.map(({ id, name, state, running, volumes, waits }) => ({
               id,
               name,
               state: running ? "running" : state === "created" ? "created" : "ended",
               volumes,
+              waits,
             }))
           : null,
       );

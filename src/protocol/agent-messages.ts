@@ -136,6 +136,13 @@ export type AgentMessage =
         readonly volumes: readonly string[];
       }[];
     }
+  /** The agent started a container that the engine had given up on: its volume came late. */
+  | {
+      readonly kind: "container_started";
+      readonly id: string;
+      readonly name: string;
+      readonly volumes: readonly string[];
+    }
   | { readonly kind: "request"; readonly id: number; readonly request: Request };
 
 export type RecordEntry = {

@@ -167,6 +167,12 @@ export const agentMessageSchemas = {
       Type.Object({ id: line, name: line, running: Type.Boolean(), volumes: list(line) }),
     ),
   }),
+  container_started: Type.Object({
+    kind: Type.Literal("container_started"),
+    id: line,
+    name: line,
+    volumes: list(line),
+  }),
   request: Type.Object({ kind: Type.Literal("request"), id: count, request }),
 };
 

@@ -33,6 +33,21 @@ const hands: EngineHands = {
     const all = [...options, "-v", "/srv:/srv", "--net", "none"];
     return bed.docker("create", "--name", name, ...all, "small", "sleep", "1000");
   },
+  createWaiting: async (name, restartPolicy) => {
+    const device = `/srv/late-${name}`;
+    const bind = ["--opt", "type=none", "--opt", "o=bind", "--opt", `device=${device}`];
+    await bed.docker("volume", "create", ...bind, `late-${name}`);
+    const how = ["--net", "none", "--restart", restartPolicy, "-v", `late-${name}:/late`];
+    const id = await bed.docker("create", "--name", name, ...how, "small", "sleep", "1000");
+    expect((await bed.exec("docker", "start", name)).status).not.toBe(0);
+    const repair = async (): Promise<void> => {
+      await bed.run("mkdir", "-p", device);
+    };
+    return { id, repair };
+  },
+  createOwnVolume: async (name) => {
+    await bed.docker("volume", "create", ...(name === null ? [] : [name]));
+  },
   start: async (id) => {
     await bed.docker("start", id);
   },

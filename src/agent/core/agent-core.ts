@@ -3,12 +3,12 @@ import { unreachable } from "../../lib/assert.ts";
 import type { Progress } from "../../protocol/agent-messages.ts";
 import { AgentState, type AgentOptions } from "./agent-state.ts";
 import { executed, kick, observed, observedLocal, report } from "./dataset-loop.ts";
+import { reconcileUsers, startEnded, startWaiting } from "./containers.ts";
 import type { AgentEffect, AgentEvent } from "./effects.ts";
 import { connected, disconnected, received, sendContainers } from "./link.ts";
 import { progressed } from "./local-steps.ts";
 import { answerMount, considerRelease, expireMounts } from "./mounts.ts";
 import { abandoned, called, expireRequests } from "./plugin.ts";
-import { reconcileUsers } from "./users.ts";
 
 /**
  * The agent without its surroundings: `(state, event, nowMs) → effects`. Deterministic, no clock,
@@ -57,6 +57,8 @@ export class AgentCore {
         return this.#persisted(event.token);
       case "engine":
         return this.#engine(event.containers, nowMs);
+      case "start_ended":
+        return startEnded(state, event.containerId, event.outcome);
       case "tick":
         return this.#tick(nowMs);
       default:
@@ -104,5 +106,6 @@ export class AgentCore {
       const due = local.wakeAtMs !== null && nowMs >= local.wakeAtMs;
       if (due && local.phase === "idle") kick(state, local.datasetId);
     }
+    startWaiting(state, nowMs);
   }
 }

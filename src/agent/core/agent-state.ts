@@ -19,6 +19,7 @@ import type {
 } from "../../protocol/agent-messages.ts";
 import type { AgentEffect, ClusterFile, ContainerSeen, Found, RunFile, User } from "./effects.ts";
 import { type Side, sideOf, stands, standsLocal } from "./side.ts";
+import type { WaitingStart } from "./containers.ts";
 
 /** Spans that the agent's decisions rest on, in ms; the simulator varies them. */
 export type Timings = {
@@ -42,6 +43,10 @@ export type Timings = {
   readonly wishAgeMs: number;
   /** Between two words about a stream that comes in. */
   readonly progressMs: number;
+  /** Between two tries to start a container that waited, doubled each time. */
+  readonly startRetryMs: number;
+  /** What waits for longer is left to a person. */
+  readonly startAgeMs: number;
 };
 
 export const timings: Timings = {
@@ -58,6 +63,8 @@ export const timings: Timings = {
   idleMs: 30_000,
   wishAgeMs: 30_000,
   progressMs: 1_000,
+  startRetryMs: 10_000,
+  startAgeMs: 86_400_000,
 };
 
 export type AgentOptions = {
@@ -191,6 +198,10 @@ export class AgentState {
   link: Link | null = null;
   /** Every record that concerns this node is known, from this process' life or from /run. */
   synced = false;
+  /** Containers that wait for a volume, by id. */
+  readonly waitingStarts = new Map<string, WaitingStart>();
+  /** The one that the engine is asked to start. */
+  starting: ContainerSeen | null = null;
   engine: { readonly atMs: number; readonly containers: readonly ContainerSeen[] } | null = null;
   nextToken = 1;
   #actions = 0;

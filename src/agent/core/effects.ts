@@ -49,6 +49,14 @@ export type ContainerSeen = {
   /** `created`: it never ran, and may be about to; `running`: it has processes, or will again. */
   readonly state: "created" | "running" | "ended";
   readonly volumes: readonly string[];
+  /** It should run, and its last start failed because a volume of ours was not mounted. */
+  readonly waits: boolean;
+};
+
+export type StartOutcome = {
+  readonly kind: "started" | "not_waiting" | "failed";
+  /** Why it failed; null otherwise. */
+  readonly reason: string | null;
 };
 
 /** What a local pool has of a dataset besides the one copy that a decision is made on. */
@@ -93,6 +101,12 @@ export type AgentEvent =
   | { readonly kind: "persisted"; readonly token: number }
   /** What the engine runs; null when it cannot be asked. */
   | { readonly kind: "engine"; readonly containers: readonly ContainerSeen[] | null }
+  /** The engine's answer to `start_container`. */
+  | {
+      readonly kind: "start_ended";
+      readonly containerId: string;
+      readonly outcome: StartOutcome;
+    }
   | { readonly kind: "tick" };
 
 export type AgentEffect =
@@ -120,6 +134,8 @@ export type AgentEffect =
     }
   /** What is being executed for it has lost its reason: it is to end at once, as failed. */
   | { readonly kind: "abort"; readonly datasetId: DatasetId; readonly reason: string }
+  /** Answered by `start_ended`. */
+  | { readonly kind: "start_container"; readonly containerId: string }
   | { readonly kind: "answer"; readonly callId: number; readonly answer: PluginAnswer }
   | { readonly kind: "persist_cluster"; readonly file: ClusterFile; readonly token: number }
   | { readonly kind: "persist_run"; readonly file: RunFile; readonly token: number }

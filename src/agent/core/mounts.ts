@@ -4,7 +4,7 @@ import type { AgentState, Local, WaitingMount } from "./agent-state.ts";
 import type { ContainerSeen } from "./effects.ts";
 
 /** This node may show the dataset to a new user right now. */
-function usable(state: AgentState, local: Local): boolean {
+export function usable(state: AgentState, local: Local): boolean {
   const want = state.desired(local.datasetId);
   return want.kind === "use" && local.releaseAsked !== want.claim.generation;
 }

@@ -9,6 +9,7 @@ const container = (state: ContainerSeen["state"], ...volumes: string[]): Contain
   name: "web",
   state,
   volumes: volumes.length === 0 ? [volumeName] : volumes,
+  waits: false,
 });
 
 /** An agent that answered a Mount at 0. */

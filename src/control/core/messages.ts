@@ -38,6 +38,12 @@ export function message(state: CoreState, session: Session, what: Message, nowMs
       );
       state.containers.set(session.node, session.containers);
       return undefined;
+    case "container_started": {
+      const { id: containerId, name, volumes } = what;
+      const fields = { nodeId: session.node, containerId, name, volumes };
+      state.log("info", "container.started", fields);
+      return state.audit(nowMs, { kind: "container_started", ...fields });
+    }
     case "request":
       return answerRequest(state, session, what, nowMs);
     default:

@@ -221,6 +221,8 @@ export class AgentProcess {
       case "execute":
         this.#execute(effect.action);
         break;
+      case "start_container":
+        break; // No container of this world has a restart policy.
       case "answer":
         this.around.answered(effect.callId, effect.answer);
         break;

@@ -71,6 +71,7 @@ export class Engine {
       name: id,
       state: phase === "running" ? "running" : phase === "stopped" ? "ended" : "created",
       volumes: [volume],
+      waits: false,
     }));
   }
 

@@ -1,8 +1,8 @@
 import type { DatasetId } from "../../domain/ids.ts";
 import { nameOf } from "../../domain/record.ts";
 import type { AgentState, Local } from "./agent-state.ts";
-import type { ContainerSeen, User } from "./effects.ts";
-import { unmount } from "./mounts.ts";
+import type { ContainerSeen, StartOutcome, User } from "./effects.ts";
+import { unmount, usable } from "./mounts.ts";
 
 /** What is known of the users of a dataset besides what the engine asked for. */
 type Look = {
@@ -99,4 +99,75 @@ function nameOfDataset(state: AgentState, datasetId: DatasetId): string | null {
   const record = state.records.get(datasetId)?.record;
   if (record !== undefined) return nameOf(record);
   return [...state.names].find(([, id]) => id === datasetId)?.[0] ?? null;
+}
+
+/** A container that the engine gave up on, and what was tried for it. */
+export type WaitingStart = {
+  readonly sinceMs: number;
+  readonly tries: number;
+  readonly nextMs: number;
+};
+
+const triesMax = 5;
+
+/**
+ * The engine does not try again to start a container whose volume could not be mounted: after a
+ * power failure, hosts that were up before the control service would stay without their containers.
+ * Each is started once all its volumes are shown here under a claim (hazard F24). What waits is
+ * what the engine says; what was tried for it is kept as long as it does.
+ */
+export function startWaiting(state: AgentState, nowMs: number): void {
+  const { engine } = state;
+  if (engine === null || state.starting !== null) return;
+  const waiting = engine.containers.filter(({ waits }) => waits);
+  const ids = new Set(waiting.map(({ id }) => id));
+  for (const id of state.waitingStarts.keys()) if (!ids.has(id)) state.waitingStarts.delete(id);
+  for (const container of waiting) {
+    const known = state.waitingStarts.get(container.id);
+    const one = known ?? { sinceMs: nowMs, tries: 0, nextMs: nowMs };
+    if (known === undefined) state.waitingStarts.set(container.id, one);
+    if (!isDue(state, one, nowMs) || !isReady(state, container)) continue;
+    const tries = one.tries + 1;
+    const nextMs = nowMs + state.timings.startRetryMs * 2 ** one.tries;
+    state.waitingStarts.set(container.id, { ...one, tries, nextMs });
+    state.starting = container;
+    state.emit({ kind: "start_container", containerId: container.id });
+    return;
+  }
+}
+
+function isDue({ timings }: AgentState, one: WaitingStart, nowMs: number): boolean {
+  const isFresh = nowMs < one.sinceMs + timings.startAgeMs;
+  return isFresh && one.tries < triesMax && one.nextMs <= nowMs;
+}
+
+/** A Mount of each of its volumes would be answered at once. */
+function isReady(state: AgentState, { volumes }: ContainerSeen): boolean {
+  return volumes.every((name) => {
+    const id = state.names.get(name);
+    const local = id === undefined ? undefined : state.datasets.get(id);
+    return local !== undefined && usable(state, local) && state.shown(local);
+  });
+}
+
+/** The engine's answer. Nothing is known of what it runs until it lists that anew. */
+export function startEnded(state: AgentState, containerId: string, outcome: StartOutcome): void {
+  const container = state.starting;
+  state.starting = null;
+  if (container?.id !== containerId) return;
+  const { id, name, volumes } = container;
+  const attempt = state.waitingStarts.get(id)?.tries ?? 0;
+  if (outcome.kind === "started") {
+    state.log("info", "container.started", { containerId: id, name, volumes, attempt });
+    state.send({ kind: "container_started", id, name, volumes });
+  } else if (outcome.kind === "failed") {
+    const { reason } = outcome;
+    state.log("warn", "container.start_failed", {
+      containerId: id,
+      name,
+      volumes,
+      attempt,
+      reason,
+    });
+  }
 }
