@@ -11,6 +11,7 @@ export const requiredKinds = [
   "conformance memory",
   "conformance memory local",
   "conformance loopback",
+  "conformance btrfs",
   "conformance store memory",
   "conformance store sqlite",
   "integration",

@@ -22,7 +22,7 @@ function open(options: Readonly<Record<string, unknown>>): Promise<unknown> {
 describe("the registry of drivers", () => {
   test("names what is built in when a backend is unknown", async () => {
     await expect(findDriver("zfs-next")).rejects.toThrow(
-      "Configuration error: 'zfs-next' is neither a built-in plugin nor a 3rd party module. Built in: loopback.",
+      "Configuration error: 'zfs-next' is neither a built-in plugin nor a 3rd party module. Built in: btrfs, loopback.",
     );
     await expect(findDriver("constructor")).rejects.toThrow("is neither a built-in plugin");
   });

@@ -8,6 +8,7 @@ import { logLocalCalls } from "./logged-local.ts";
 
 /** Loaded when a pool names them: nobody pays for the libraries of a driver that is not used. */
 const builtIn: Readonly<Record<string, () => Promise<{ readonly driver: Driver }>>> = {
+  btrfs: () => import("./btrfs/btrfs-driver.ts"),
   loopback: () => import("./loopback/loopback-driver.ts"),
 };
 

@@ -1,9 +1,10 @@
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { readdir, readlink } from "node:fs/promises";
 import type { DatasetId } from "../domain/ids.ts";
 import type { Device, Holder } from "../domain/volume.ts";
 import { readBlockDevice } from "../lib/block-device.ts";
 import { type HostPaths, notedDevice, shownPath, volumePath } from "./host-paths.ts";
-import { type Mount, mountAt, mountOf, parseMountinfo, readMountinfo } from "../lib/mountinfo.ts";
+import { otherNamespaces, placeIn, placeOf, processes, readProc } from "../lib/mount-namespaces.ts";
+import { type Mount, mountAt, mountOf, readMountinfo } from "../lib/mountinfo.ts";
 
 /** A mount of the volume that is not one of our own two, with a process that sees it. */
 export type ForeignMount = {
@@ -78,41 +79,13 @@ export async function findReachable(
   return null;
 }
 
-/** One process of each mount namespace but our own, with what it has mounted. */
-async function otherNamespaces(): Promise<
-  readonly { readonly pid: number; readonly mounts: readonly Mount[] }[]
-> {
-  const seen = new Set([await namespaceOf("self")]);
-  const found = [];
-  for (const pid of await processes()) {
-    const namespace = await namespaceOf(pid);
-    if (namespace === null || seen.has(namespace)) continue;
-    const mounts = parseMountinfo((await readProc(pid, "mountinfo")) ?? "");
-    if (mounts.length === 0) continue; // It ended meanwhile; another of its namespace may follow.
-    seen.add(namespace);
-    found.push({ pid: Number(pid), mounts });
-  }
-  return found;
-}
-
-/** The directory that a mount stands on, as device and path in it: the same in all namespaces. */
-function placeOf(mounts: readonly Mount[], { parent, mountPoint }: Mount): string | null {
-  const below = mounts.find(({ id }) => id === parent);
-  return below === undefined ? null : placeIn(below, mountPoint);
-}
-
-/** The same for a path of ours, whether or not something is mounted on it. */
-function placeUnder(mounts: readonly Mount[], path: string): string | null {
+/** Where a path of ours stands, as `placeOf` has it, whether or not something is mounted on it. */
+export function placeUnder(mounts: readonly Mount[], path: string): string | null {
   const below = mountOf(
     mounts.filter(({ mountPoint }) => mountPoint !== path),
     path,
   );
   return below === null ? null : placeIn(below, path);
-}
-
-function placeIn(below: Mount, path: string): string {
-  const inside = path.slice(below.mountPoint === "/" ? 0 : below.mountPoint.length);
-  return `${below.deviceNumber} ${below.root === "/" ? "" : below.root}${inside}`;
 }
 
 /** Processes of our own namespace with files open below a path; at most `holdersMax`. */
@@ -156,7 +129,7 @@ async function deviceNumbers(
   return new Set(candidates.filter((number) => number !== undefined));
 }
 
-async function describe(pid: number | null, mount: Mount): Promise<Holder> {
+export async function describe(pid: number | null, mount: Mount): Promise<Holder> {
   if (pid === null) return { pid, command: `mount ${mount.mountPoint}`, container: null };
   const command = (await readProc(String(pid), "comm"))?.trim() ?? null;
   const cgroup = (await readProc(String(pid), "cgroup")) ?? "";
@@ -166,24 +139,4 @@ async function describe(pid: number | null, mount: Mount): Promise<Holder> {
 /** Docker, containerd and podman name a container's cgroup after its 64 digits. */
 export function containerOf(cgroup: string): string | null {
   return /(?:^|[/-])([0-9a-f]{64})(?:\.scope)?(?:\/|$)/m.exec(cgroup)?.[1] ?? null;
-}
-
-async function processes(): Promise<readonly string[]> {
-  return (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-}
-
-async function readProc(pid: string, name: string): Promise<string | null> {
-  try {
-    return await readFile(`/proc/${pid}/${name}`, "utf8");
-  } catch {
-    return null; // The process has ended: it holds nothing.
-  }
-}
-
-async function namespaceOf(pid: string): Promise<string | null> {
-  try {
-    return await readlink(`/proc/${pid}/ns/mnt`);
-  } catch {
-    return null;
-  }
 }
