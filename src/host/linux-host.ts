@@ -5,9 +5,10 @@ import { type DatasetId, parseDatasetId } from "../domain/ids.ts";
 import type { FileSystem } from "../domain/record.ts";
 import type { Device, Holder, Identity } from "../domain/volume.ts";
 import { type DeviceHold, holdDevice } from "../lib/exclusive-hold.ts";
+import { hasCode } from "../lib/errors.ts";
 import { exec } from "../lib/exec.ts";
 import { seenByEngine } from "./engine-view.ts";
-import { childOptions, type HostPaths, shownPath, volumePath } from "./host-paths.ts";
+import { childOptions, type HostPaths, notedDevice, shownPath, volumePath } from "./host-paths.ts";
 import { unmount } from "./unmount.ts";
 import { MountPoints } from "./mount-point.ts";
 import { mountAt, readMountinfo } from "../lib/mountinfo.ts";
@@ -62,8 +63,27 @@ export class LinuxHost implements Host {
     };
   }
 
-  holders(datasetId: DatasetId, device: Device | null): Promise<readonly Holder[]> {
-    return findHolders(this.#paths, datasetId, device);
+  async holders(
+    datasetId: DatasetId,
+    device: Device | null,
+    call: Call,
+  ): Promise<readonly Holder[]> {
+    const listed = await findHolders(this.#paths, datasetId, device);
+    return listed.length > 0 || device !== null ? listed : this.#unlisted(datasetId, call);
+  }
+
+  /** A mount that only an open file keeps is in nobody's mountinfo (hazards m3). */
+  async #unlisted(datasetId: DatasetId, call: Call): Promise<readonly Holder[]> {
+    const device = await notedDevice(this.#paths, datasetId);
+    const { volume, shown } = await this.mounts(datasetId);
+    if (device === null || volume || shown) return [];
+    try {
+      await (await this.holdExclusively(device, call)).release();
+      return [];
+    } catch (error) {
+      if (!hasCode(error, "VOLUME_BUSY")) throw error;
+      return [{ pid: null, command: `somebody who has ${device.path} open`, container: null }];
+    }
   }
 
   inspect(

@@ -1,9 +1,17 @@
+import { rm } from "node:fs/promises";
 import type { Call } from "../backends/attachable.ts";
 import type { DatasetId } from "../domain/ids.ts";
 import { readSysfs } from "../lib/block-device.ts";
 import { messageOf } from "../lib/errors.ts";
 import { exec } from "../lib/exec.ts";
-import { childOptions, type HostPaths, notedDevice, shownPath, volumePath } from "./host-paths.ts";
+import {
+  childOptions,
+  type HostPaths,
+  notedDevice,
+  notePath,
+  shownPath,
+  volumePath,
+} from "./host-paths.ts";
 import { mountAt, readMountinfo } from "../lib/mountinfo.ts";
 import { findReachable } from "./volume-holders.ts";
 
@@ -28,6 +36,8 @@ export async function cutVolume(paths: HostPaths, datasetId: DatasetId, call: Ca
   if (device !== null && (await readSysfs(device.path, "loop/backing_file")) !== null) {
     await dropLoop(device.path, call);
   }
+  // Whoever still has it cannot write any more: it is no holder of the volume from here on.
+  await rm(notePath(paths, datasetId), { force: true });
 }
 
 /** The kernel drops it with its last user; nothing can be written any more either way. */

@@ -239,7 +239,10 @@ const release: Row<"release"> = {
 
 const cleared: Decision = report({ kind: "cleared" });
 
-/** After a reboot nothing is mounted; what is mounted all the same is not ours to take down. */
+/**
+ * A claim of ours ended without a release. After a reboot nothing is mounted; what is mounted all
+ * the same has no claim behind it, and is cut as a superseded node's is: nothing is flushed.
+ */
 const clean: Row<"clean"> = {
   unknown: (_, see) => look(see),
   absent: () => cleared,

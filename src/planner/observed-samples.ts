@@ -68,7 +68,7 @@ export const observations: Arbitrary<ObservedAttachable> = oneof(
     device,
     detail: constant("it holds garbage"),
   }),
-  recordOf({ kind: constant("held"), volume, device, holders: someHolders }),
+  recordOf({ kind: constant("held"), holders: someHolders }),
   recordOf({ kind: constant("mounted") }),
   recordOf({ kind: constant("shown"), holders: someHolders }),
 );

@@ -28,12 +28,7 @@ export type ObservedAttachable =
       readonly detail: string;
     }
   /** Not mounted by us, but somebody still has the device. */
-  | {
-      readonly kind: "held";
-      readonly volume: Volume;
-      readonly device: Device;
-      readonly holders: readonly Holder[];
-    }
+  | { readonly kind: "held"; readonly holders: readonly Holder[] }
   /** Mounted privately, not shown to containers. */
   | { readonly kind: "mounted" }
   | { readonly kind: "shown"; readonly holders: readonly Holder[] };

@@ -332,23 +332,48 @@ describe("holders", () => {
     const elsewhere = mkdtempSync(join(directory, "elsewhere-"));
     const shown = join(directory, "flocker", identity.datasetId);
     await using other = await otherNamespace(shown, elsewhere);
-    expect(await host.holders(identity.datasetId, device)).toMatchObject([{ pid: other.pid }]);
+    expect(await host.holders(identity.datasetId, device, call())).toMatchObject([
+      { pid: other.pid },
+    ]);
 
     await host.hide(identity.datasetId, call());
     await host.unmountVolume(identity.datasetId, call());
 
-    expect(await host.holders(identity.datasetId, null)).toMatchObject([{ pid: other.pid }]);
+    expect(await host.holders(identity.datasetId, null, call())).toMatchObject([
+      { pid: other.pid },
+    ]);
     await expect(host.holdExclusively(device, call())).rejects.toMatchObject({
       code: "VOLUME_BUSY",
     });
     await other[Symbol.asyncDispose]();
-    expect(await host.holders(identity.datasetId, device)).toEqual([]);
+    expect(await host.holders(identity.datasetId, device, call())).toEqual([]);
     const hold = await host.holdExclusively(device, call());
     await expect(host.holdExclusively(device, call())).rejects.toMatchObject({
       code: "VOLUME_BUSY",
     });
     await hold.release();
     await (await host.holdExclusively(device, call())).release();
+  });
+
+  test("a mount that only an open file keeps has a holder, until it is cut", async () => {
+    const identity = newIdentity();
+    const { datasetId } = identity;
+    const { device } = await formatted(identity);
+    takenDown(identity);
+    await host.mountVolume(device, identity, "ext4", call());
+    const reader = spawn("cat", { cwd: join(directory, "run", "vol", datasetId) });
+    const ended = once(reader, "close");
+    run("umount", "-l", join(directory, "run", "vol", datasetId));
+    expect(await host.holders(datasetId, device, call())).toEqual([]);
+
+    expect(await host.holders(datasetId, null, call())).toMatchObject([
+      { command: expect.stringContaining(device.path) },
+    ]);
+
+    await host.cut(datasetId, call());
+    expect(await host.holders(datasetId, null, call())).toEqual([]);
+    reader.stdin.end();
+    await ended;
   });
 
   test("copies of our own mounts are none, and go with the mounts: a service, a bind of all", async () => {
@@ -361,7 +386,7 @@ describe("holders", () => {
     const monitored = mkdtempSync(join(directory, "monitored-"));
     await using monitor = await otherNamespace(join(directory, "flocker"), monitored);
     expect(readFileSync(`/proc/${monitor.pid}/mountinfo`, "utf8")).toContain(monitored);
-    expect(await host.holders(identity.datasetId, device)).toEqual([]);
+    expect(await host.holders(identity.datasetId, device, call())).toEqual([]);
 
     await host.hide(identity.datasetId, call());
     await host.unmountVolume(identity.datasetId, call());

@@ -57,7 +57,9 @@ export interface Host {
   mounts(datasetId: DatasetId): Promise<Mounts>;
   /**
    * Users by path: processes of other mount namespaces or containers that have this volume
-   * (mountinfo of all processes), our own two mounts not counted.
+   * (mountinfo of all processes), our own two mounts not counted. Null `device`: the one that it was
+   * last mounted from in this boot, unless it was cut; where it is not mounted by us, whoever holds
+   * that device in any other way is one too.
    */
   holders(datasetId: DatasetId, device: Device | null, call: Call): Promise<readonly Holder[]>;
   /**

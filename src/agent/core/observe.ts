@@ -6,8 +6,12 @@ import { unreachable } from "../../lib/assert.ts";
 import { hasCode, messageOf } from "../../lib/errors.ts";
 import type { ObservedAttachable } from "../../planner/observed.ts";
 import type { Ports } from "./executor.ts";
+import type { Host } from "./host.ts";
 
-type Look = Pick<Ports, "node" | "era" | "clusterId" | "host" | "backend">;
+/** What a look works with. */
+export type Look = Pick<Ports, "node" | "era" | "clusterId" | "backend"> & {
+  readonly host: Pick<Host, "mounts" | "holders" | "inspect">;
+};
 
 /**
  * Looks at one dataset. What is mounted is seen in mountinfo alone, so a dead storage never hides
@@ -27,6 +31,10 @@ export async function observe(
     }
     if (mounts.volume) return { kind: "mounted" };
     if (record === null) return { kind: "absent" };
+    // What the storage lists proves nothing of this machine: somebody may still have the device
+    // that it was mounted from (design 4.6).
+    const holders = await look.host.holders(datasetId, null, call);
+    if (holders.length > 0) return { kind: "held", holders };
     return await observeVolume(record, look, call);
   } catch (error) {
     return { kind: "unknown", reason: messageOf(error), busy: hasCode(error, "BUSY_CHILD") };
@@ -63,7 +71,7 @@ async function observeDevice(
   call: Call,
 ): Promise<ObservedAttachable> {
   const holders = await look.host.holders(record.datasetId, at.device, call);
-  if (holders.length > 0) return { kind: "held", ...at, holders };
+  if (holders.length > 0) return { kind: "held", holders };
   const content = await look.host.inspect(
     at.device,
     { clusterId: look.clusterId, datasetId: record.datasetId },

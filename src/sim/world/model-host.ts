@@ -61,7 +61,9 @@ export class ModelHost implements Host {
       const { kernel } = this.machine;
       const open = kernel
         .open(dataset)
-        .filter((one) => device === null || one.device?.diskSequence === device.diskSequence);
+        .filter((one) =>
+          device === null ? !one.dead : one.device?.diskSequence === device.diskSequence,
+        );
       return open.flatMap((one) => containersOf(one));
     });
   }
