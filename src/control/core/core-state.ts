@@ -8,6 +8,7 @@ import { isRefusal, recordStep } from "../../domain/record-step.ts";
 import type {
   Answer,
   ControlMessage,
+  HeldCopy,
   Hello,
   Mode,
   StorePoint,
@@ -95,6 +96,8 @@ export class CoreState {
   >();
   /** Nodes that recovery still waits for. */
   readonly unheard = new Set<NodeId>();
+  /** What nodes' own disks have, as said by those that were heard during recovery. */
+  readonly heldCopies = new Map<DatasetId, Map<NodeId, readonly HeldCopy[]>>();
   mode: Mode;
   revision: number;
   readonly #step: typeof recordStep;

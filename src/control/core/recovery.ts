@@ -1,5 +1,7 @@
 import { newRecord } from "../../domain/new-record.ts";
-import { type DatasetRecord, nameOf } from "../../domain/record.ts";
+import type { NodeId } from "../../domain/ids.ts";
+import { type DatasetRecord, liveCopy, nameOf } from "../../domain/record.ts";
+import { recoverCopies } from "../../domain/record-recovery.ts";
 import type { Hello, Holding } from "../../protocol/agent-messages.ts";
 import type { CoreState } from "./core-state.ts";
 import { pushAllNames, pushAllRecords } from "./push.ts";
@@ -48,6 +50,9 @@ export function collectHoldings(
 
 function collectOne(state: CoreState, session: Session, holding: Holding): void {
   const { datasetId, generation } = holding;
+  const copies = state.heldCopies.get(datasetId) ?? new Map();
+  copies.set(session.node, holding.copies);
+  state.heldCopies.set(datasetId, copies);
   if (!state.records.has(datasetId)) {
     state.save(lostRecord(state, session, holding), null);
     state.log("warn", "record.recovered", { datasetId, name: holding.name, whole: false });
@@ -75,11 +80,14 @@ function isNewer(last: DatasetRecord, known: DatasetRecord): boolean {
 function restore(state: CoreState, lost: DatasetRecord, last: DatasetRecord): void {
   const vanished = last.op === null || last.op.executor === null ? null : state.startedAtMs;
   const op = last.op === null ? null : { ...last.op, vanishedAtMs: vanished };
-  state.save({ ...last, claim: null, op, move: null }, lost.revision);
+  // A local one's move stays until the disks of both ends were heard.
+  const move = last.poolKind === "local" ? last.move : null;
+  state.save({ ...last, claim: null, op, move }, lost.revision);
 }
 
 function lostRecord(state: CoreState, session: Session, holding: Holding): DatasetRecord {
   const name = freeName(state, holding.name);
+  const isLocal = holding.copies.length > 0;
   return {
     ...newRecord({
       datasetId: holding.datasetId,
@@ -87,9 +95,9 @@ function lostRecord(state: CoreState, session: Session, holding: Holding): Datas
       maximumSizeBytes: null,
       sizeBytes: 0,
       notice: null,
-      pool: "default",
-      poolKind: "attachable",
-      fileSystem: "ext4",
+      pool: holding.copies[0]?.pool ?? "default",
+      poolKind: isLocal ? "local" : "attachable",
+      fileSystem: isLocal ? null : "ext4",
       reclaim: "retain",
       primary: session.node,
       atMs: state.startedAtMs,
@@ -117,6 +125,7 @@ export function endWhenHeard(state: CoreState, nowMs: number): boolean {
     };
     return false;
   }
+  settleCopies(state, nowMs);
   state.mode = { kind: "normal" };
   state.writeRecovered();
   state.log("info", "store.recovered", { datasets: state.records.size });
@@ -127,6 +136,25 @@ export function endWhenHeard(state: CoreState, nowMs: number): boolean {
     pushAllRecords(state, session, (record) => wantedBy(state, record, nowMs), "");
   }
   return true;
+}
+
+/** What the nodes' own disks have decides about local datasets, now that all were heard. */
+function settleCopies(state: CoreState, nowMs: number): void {
+  const isHeard = (node: NodeId): boolean => {
+    const entry = state.nodes.get(node);
+    return entry !== undefined && !entry.removed && !entry.declaredDead;
+  };
+  for (const record of state.records.values()) {
+    const copies = state.heldCopies.get(record.datasetId) ?? new Map();
+    const heard = new Map([...copies].filter(([node]) => isHeard(node)));
+    const next = recoverCopies(record, { copies: heard, heard: isHeard, atMs: nowMs });
+    if (JSON.stringify(next) === JSON.stringify(record)) continue;
+    state.save(next, record.revision);
+    const { datasetId, move } = record;
+    const live = liveCopy(next)?.node ?? null;
+    state.log("info", "copies.recovered", { datasetId, live, aborted: move?.id ?? null });
+  }
+  state.heldCopies.clear();
 }
 
 /** The sentence that a lost record shows. */

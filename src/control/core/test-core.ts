@@ -104,9 +104,9 @@ export class LocalBed {
   readonly #boots = new Map<NodeId, number>();
   #connections = 0;
 
-  constructor(contents: Partial<CoreContents> = {}) {
+  constructor(contents: Partial<CoreContents> = {}, present: readonly NodeId[] = [a, b, c]) {
     this.core = coreOf(contents);
-    for (const node of [a, b, c]) this.hello(node);
+    for (const node of present) this.hello(node);
   }
 
   get record(): DatasetRecord {

@@ -1,0 +1,135 @@
+import { describe, expect, test } from "vitest";
+import type { NodeId, OpId } from "../../domain/ids.ts";
+import { type DatasetRecord, liveCopy } from "../../domain/record.ts";
+import type { HeldCopy, Holding } from "../../protocol/agent-messages.ts";
+import { a, b, c, LocalBed } from "./test-core.ts";
+
+function held(kind: HeldCopy["kind"], generation: number, move: OpId | null = null): HeldCopy {
+  return { kind, pool: "disks", generation, move };
+}
+
+/** A record whose move is sealed, as a backup of the store has it, and as agents remember it. */
+function sealed(): LocalBed {
+  const bed = new LocalBed().heldByA();
+  bed.order(b);
+  bed.report(b, { kind: "copied", move: bed.move.id });
+  bed.release(a);
+  bed.seal(a);
+  return bed;
+}
+
+function recovering(bed: LocalBed, records: readonly DatasetRecord[] = [bed.record]): LocalBed {
+  const nodes = [...bed.core.state.nodes.values()];
+  const { revision } = bed.core.state;
+  return new LocalBed({ recovering: true, everRecovered: true, records, nodes, revision }, []);
+}
+
+/** Says hello for `node`, whose disks have `copies`. */
+function heard(
+  bed: LocalBed,
+  node: NodeId,
+  copies: readonly HeldCopy[],
+  change: Partial<Holding> = {},
+): void {
+  const holding: Holding = {
+    datasetId: bed.id,
+    name: "db",
+    generation: 1,
+    mounted: false,
+    record: null,
+    copies,
+    ...change,
+  };
+  bed.hello(node, { holdings: copies.length === 0 ? [] : [holding] });
+}
+
+describe("recovery of a sealed move", () => {
+  test("aborts it when no end was promoted and all were heard", () => {
+    const before = sealed();
+    const { id } = before.move;
+    const bed = recovering(before);
+    heard(bed, a, [held("sealed", 1, id)]);
+    heard(bed, b, [held("received", 1, id)]);
+    expect(bed.record).toMatchObject({ move: { phase: "sealed" }, claim: null });
+    heard(bed, c, []);
+    // The order stands, so another move begins.
+    expect(bed.move).toMatchObject({ phase: "precopy", source: a, target: b });
+    expect(liveCopy(bed.record)?.node).toBe(a);
+    expect(bed.record.copies).toContainEqual(
+      expect.objectContaining({ node: b, role: "fallback", generation: 1 }),
+    );
+  });
+
+  test("lets a promoted target win", () => {
+    const before = sealed();
+    const { id } = before.move;
+    const bed = recovering(before);
+    heard(bed, a, [held("sealed", 1, id)]);
+    heard(bed, c, []);
+    heard(bed, b, [held("live", 2)], { generation: 2 });
+    expect(liveCopy(bed.record)).toMatchObject({ node: b, generation: 2 });
+    expect(bed.record.generation).toBeGreaterThanOrEqual(2);
+    expect(bed.record.copies).toContainEqual(
+      expect.objectContaining({ node: a, role: "fallback" }),
+    );
+  });
+
+  test("waits for an end that is unheard until a person decides", () => {
+    const before = sealed();
+    const bed = recovering(before);
+    heard(bed, a, [held("sealed", 1, before.move.id)]);
+    heard(bed, c, []);
+    bed.tick(600_000);
+    expect(bed.record).toMatchObject({ move: { phase: "sealed" }, claim: null });
+    bed.core.declareDead(b, false, bed.pass());
+    expect(bed.record).toMatchObject({ move: null, claim: { node: a } });
+  });
+
+  test("takes the move from what agents remember, when the store lost the record", () => {
+    const before = sealed();
+    const { record } = before;
+    const bed = recovering(before, []);
+    heard(bed, a, [held("sealed", 1, before.move.id)], { record });
+    heard(bed, b, [held("received", 1, before.move.id)], { record });
+    heard(bed, c, []);
+    expect(bed.record).toMatchObject({ lost: false, move: { phase: "precopy", source: a } });
+    expect(liveCopy(bed.record)?.node).toBe(a);
+  });
+});
+
+describe("recovery of a local dataset", () => {
+  test("leaves it with whoever has it mounted, and keeps another live copy for a person", () => {
+    const before = new LocalBed().heldByA();
+    const bed = recovering(before);
+    heard(bed, a, [held("live", 1)]);
+    heard(bed, b, [held("live", 4)], { generation: 4, mounted: true });
+    heard(bed, c, []);
+    expect(bed.record.claim).toMatchObject({ node: b, generation: 4 });
+    expect(liveCopy(bed.record)?.node).toBe(b);
+    expect(bed.record.copies).toContainEqual(
+      expect.objectContaining({ node: a, role: "diverged", discarding: false }),
+    );
+  });
+
+  test("does not go on with an older copy when the disk of the live one is away", () => {
+    const before = new LocalBed().heldByA().moveTo(b);
+    const bed = recovering(before);
+    heard(bed, a, [held("sealed", 1)]);
+    heard(bed, b, []);
+    heard(bed, c, []);
+    expect(liveCopy(bed.record)?.node).toBe(b);
+  });
+
+  test("remembers the pool of one whose record is lost everywhere", () => {
+    const bed = recovering(new LocalBed().heldByA(), []);
+    heard(bed, a, [held("live", 1)]);
+    heard(bed, b, []);
+    heard(bed, c, []);
+    expect(bed.record).toMatchObject({
+      lost: true,
+      pool: "disks",
+      poolKind: "local",
+      fileSystem: null,
+    });
+  });
+});
