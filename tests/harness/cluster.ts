@@ -12,6 +12,7 @@ export type ClusterOptions = {
   readonly hosts?: number;
   /** Hosts with a Docker Engine, but with nothing of ours. */
   readonly bare?: boolean;
+  readonly defaultPool?: "loopback" | "btrfs";
   /** Hosts whose engine runs without `--live-restore`. */
   readonly withoutLiveRestore?: readonly string[];
 };
@@ -22,8 +23,8 @@ export class Cluster implements AsyncDisposable {
   readonly #hosts: number;
   readonly #bare: boolean;
 
-  constructor({ purpose, hosts = 2, bare = false, withoutLiveRestore = [] }: ClusterOptions) {
-    this.bed = new Bed({ purpose, bare, withoutLiveRestore });
+  constructor({ hosts = 2, bare = false, ...options }: ClusterOptions) {
+    this.bed = new Bed({ ...options, bare });
     this.#hosts = hosts;
     this.#bare = bare;
   }

@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:f
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { type BedPaths, bedPaths, hostPaths } from "./bed-paths.ts";
-import { makeAuthority, seedHost } from "./certificates.ts";
+import { type DefaultPool, makeAuthority, seedHost } from "./certificates.ts";
 import { cgroupDirectories, freeze, isFrozen, members, removeCgroups } from "./linux/cgroups.ts";
 import { engineReady, importImage } from "./engine.ts";
 import { ask, hostNamed, hostsOf, initOf, powerOn, runningInitOf } from "./host.ts";
@@ -43,6 +43,8 @@ export type BedOptions = {
   readonly engine?: boolean;
   /** Hosts whose engine runs without `--live-restore`. */
   readonly withoutLiveRestore?: readonly string[];
+  /** What the pool `default` is: files in the shared directory, or the hosts' own disks. */
+  readonly defaultPool?: DefaultPool;
 };
 
 /**
@@ -54,6 +56,7 @@ export class Bed {
   readonly #bare: boolean;
   readonly #engine: boolean;
   readonly #withoutLiveRestore: readonly string[];
+  readonly #defaultPool: DefaultPool;
 
   constructor(options: BedOptions) {
     const { purpose, checkout, bare = false, engine = true, withoutLiveRestore = [] } = options;
@@ -61,6 +64,7 @@ export class Bed {
     this.#bare = bare;
     this.#engine = engine;
     this.#withoutLiveRestore = withoutLiveRestore;
+    this.#defaultPool = options.defaultPool ?? "loopback";
   }
 
   /**
@@ -89,7 +93,7 @@ export class Bed {
     const machineId = randomBytes(16).toString("hex");
     const host: HostRecord = { name, number, machineId, services, bare: this.#bare };
     mkdirSync(hostPaths(this.paths, name).directory, { recursive: true });
-    if (!host.bare) await seedHost(this.paths, host);
+    if (!host.bare) await seedHost(this.paths, host, this.#defaultPool);
     writeJson(hostPaths(this.paths, name).record, host);
     await this.#start(host);
   }

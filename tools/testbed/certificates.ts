@@ -20,7 +20,11 @@ export async function makeAuthority(bed: BedPaths): Promise<void> {
 }
 
 /** Puts what `/etc/flocker` of a host holds where its first boot finds it. */
-export async function seedHost(bed: BedPaths, host: HostRecord): Promise<void> {
+export async function seedHost(
+  bed: BedPaths,
+  host: HostRecord,
+  defaultPool: DefaultPool,
+): Promise<void> {
   const etc = join(hostPaths(bed, host.name).seed, "etc/flocker");
   mkdirSync(etc, { recursive: true, mode: 0o700 });
   const where = ["-i", bed.certificates, "-o", etc];
@@ -42,21 +46,25 @@ export async function seedHost(bed: BedPaths, host: HostRecord): Promise<void> {
       : []),
   ];
   for (const [from, to] of copies) copyFileSync(from, join(etc, to));
-  writeFileSync(join(etc, "agent.yml"), agentConfiguration);
+  writeFileSync(join(etc, "agent.yml"), agentConfiguration(defaultPool));
 }
 
-const agentConfiguration = `version: 1
+export type DefaultPool = "loopback" | "btrfs";
+
+function agentConfiguration(defaultPool: DefaultPool): string {
+  const options = defaultPool === "loopback" ? "\n    root_path: /san/flocker" : "";
+  return `version: 1
 control-service:
   hostname: control-service
   port: 4524
 pools:
   default:
-    backend: loopback
-    root_path: /san/flocker
+    backend: ${defaultPool}${options}
   san:
     backend: loopback
     root_path: /san/volumes
 `;
+}
 
 /** Runs `flocker-ca` as a person would, in the directory of the certificates. */
 async function authority(bed: BedPaths, ...args: readonly string[]): Promise<string> {
