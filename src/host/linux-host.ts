@@ -1,5 +1,5 @@
 import { mkdir, readdir } from "node:fs/promises";
-import type { Content, Host, Mounts } from "../agent/core/host.ts";
+import type { Content, Host, LocalHost, Mounts } from "../agent/core/host.ts";
 import type { Call } from "../backends/attachable.ts";
 import { type DatasetId, parseDatasetId } from "../domain/ids.ts";
 import type { FileSystem } from "../domain/record.ts";
@@ -10,6 +10,7 @@ import { exec } from "../lib/exec.ts";
 import { seenByEngine } from "./engine-view.ts";
 import { childOptions, type HostPaths, notedDevice, shownPath, volumePath } from "./host-paths.ts";
 import { unmount } from "./unmount.ts";
+import { bindVolume, holdersAt, stopAccess } from "./local-volume.ts";
 import { MountPoints } from "./mount-point.ts";
 import { mountAt, readMountinfo } from "../lib/mountinfo.ts";
 import { cutVolume } from "./volume-cut.ts";
@@ -26,7 +27,7 @@ const busyMsMax = 1000;
  * device is a child with a deadline that holds the dataset's lock, so that a dead disk stalls a
  * child and never the agent.
  */
-export class LinuxHost implements Host {
+export class LinuxHost implements Host, LocalHost {
   readonly #paths: HostPaths;
   readonly #mountPoints: MountPoints;
 
@@ -122,6 +123,18 @@ export class LinuxHost implements Host {
 
   holdExclusively(device: Device, call: Call): Promise<DeviceHold> {
     return holdDevice(device, { deadlineMs: call.deadlineMs, busyMsMax });
+  }
+
+  bindVolume(datasetId: DatasetId, path: string, call: Call): Promise<void> {
+    return bindVolume(this.#paths, datasetId, path, call);
+  }
+
+  holdersAt(datasetId: DatasetId, path: string, call: Call): Promise<readonly Holder[]> {
+    return holdersAt(this.#paths, datasetId, path, call);
+  }
+
+  stop(datasetId: DatasetId, path: string, call: Call): Promise<void> {
+    return stopAccess(this.#paths, datasetId, path, call);
   }
 
   cut(datasetId: DatasetId, call: Call): Promise<void> {

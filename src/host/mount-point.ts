@@ -31,7 +31,9 @@ export class MountPoints {
       throw new FlockerError("INTERNAL", `Dataset ${datasetId} is not mounted, nothing to show.`);
     }
     const shown = mountAt(await readMountinfo(), target);
-    if (shown !== null && shown.deviceNumber !== volume.deviceNumber) {
+    // Volumes of one btrfs have one device number: only the directory tells them apart.
+    const root = volume.root === "/" ? "/data" : `${volume.root}/data`;
+    if (shown !== null && (shown.deviceNumber !== volume.deviceNumber || shown.root !== root)) {
       throw new FlockerError("VOLUME_BUSY", `${target} has something else mounted.`);
     }
     if (shown !== null) return;

@@ -53,7 +53,7 @@ export async function findHolders(
   device: Device | null,
 ): Promise<readonly Holder[]> {
   const mounts = await foreignMounts(paths, datasetId, device);
-  return Promise.all(mounts.map(({ pid, mount }) => describe(pid, mount)));
+  return Promise.all(mounts.map(({ pid, mount }) => describeHolder(pid, mount)));
 }
 
 /**
@@ -129,8 +129,9 @@ async function deviceNumbers(
   return new Set(candidates.filter((number) => number !== undefined));
 }
 
-export async function describe(pid: number | null, mount: Mount): Promise<Holder> {
-  if (pid === null) return { pid, command: `mount ${mount.mountPoint}`, container: null };
+/** Who it is; `mount` for a mount of our own namespace, which belongs to no process. */
+export async function describeHolder(pid: number | null, mount: Mount | null): Promise<Holder> {
+  if (pid === null) return { pid, command: `mount ${mount?.mountPoint ?? ""}`, container: null };
   const command = (await readProc(String(pid), "comm"))?.trim() ?? null;
   const cgroup = (await readProc(String(pid), "cgroup")) ?? "";
   return { pid, command, container: containerOf(cgroup) };

@@ -32,8 +32,9 @@ made() { btrfs subvolume show "$1" | sed -n 's/^[[:space:]]*Gen at creation:[[:s
 received() {
   btrfs subvolume show "$1" | sed -n 's/^[[:space:]]*Received UUID:[[:space:]]*//p' | grep -v '^-$' || :
 }
+# By its number from outside: a full subvolume refuses a change of its own limit.
 limit() {
-  btrfs qgroup limit "$2" "$1"
+  btrfs qgroup limit "$2" "0/$(btrfs inspect-internal rootid "$1")" .
   [ "$(qgroup "$1" 4)" = "$2" ] || exit ${poolStatus.limit}
 }
 qgroup() {
