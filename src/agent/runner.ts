@@ -9,13 +9,7 @@ import type { ObservedAttachable } from "../planner/observed.ts";
 import type { ControlMessage } from "../protocol/agent-messages.ts";
 import { AgentCore } from "./core/agent-core.ts";
 import type { AgentOptions } from "./core/agent-state.ts";
-import type {
-  AgentEffect,
-  AgentEvent,
-  ContainerSeen,
-  Outcome,
-  StartOutcome,
-} from "./core/effects.ts";
+import type { AgentEffect, AgentEvent, EngineSeen, Outcome, StartOutcome } from "./core/effects.ts";
 import { execute, type Ports } from "./core/executor.ts";
 import type { Host } from "./core/host.ts";
 import { observe } from "./core/observe.ts";
@@ -82,8 +76,8 @@ export class Runner implements AsyncDisposable {
     this.step({ kind: "received", message });
   }
 
-  engine(containers: readonly ContainerSeen[] | null): void {
-    this.step({ kind: "engine", containers });
+  engine(seen: EngineSeen | null): void {
+    this.step({ kind: "engine", seen });
   }
 
   /** A call of the engine; `signal` aborts when nobody waits for its answer any more. */

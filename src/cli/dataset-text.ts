@@ -4,9 +4,10 @@ import type { CopyView, DatasetView, MoveView, NodeView, ProgressView } from "..
 /** Words of the original, with the reason after them where there is one. */
 export function statusText(dataset: DatasetView): string {
   const why = dataset.condition === null ? "" : ` ${dataset.condition.message}`;
+  const warning = why === "" ? "" : ` ⚠${why}`;
   switch (dataset.phase) {
     case "attached":
-      return "attached ✅";
+      return `attached ✅${warning}`;
     case "pending":
       return `pending ⌛${why}`;
     case "moving":
@@ -15,7 +16,7 @@ export function statusText(dataset: DatasetView): string {
     case "error":
       return `error ❌${why}`;
     case "detached":
-      return "detached";
+      return `detached${warning}`;
     case "deleting":
       return "deleting";
     case "trashed":

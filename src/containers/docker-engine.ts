@@ -222,7 +222,7 @@ export class DockerEngine implements Engine {
   async #events(abortSignal: AbortSignal): Promise<NodeJS.ReadableStream & { destroy(): void }> {
     const stream = await this.#docker.getEvents({
       since: Math.floor(Date.now() / 1_000) - 1,
-      filters: { type: ["container"], event: ["create", "start", "die", "destroy"] },
+      filters: { type: ["container", "volume"], event: ["create", "start", "die", "destroy"] },
       abortSignal,
     });
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it is an IncomingMessage

@@ -218,6 +218,14 @@ const watchingCases: readonly EngineCase[] = [
       }),
   },
   {
+    name: "a volume that is made is told",
+    run: ({ engine, hands }) =>
+      watching(engine, async (heard) => {
+        await hands.createOwnVolume("told");
+        await until("it is told", () => heard.some(({ kind }) => kind === "volume"));
+      }),
+  },
+  {
     name: "an aborted signal rejects a question and ends a watch",
     run: async ({ engine }) => {
       const aborted = { signal: AbortSignal.abort() };

@@ -38,6 +38,8 @@ export type StartOutcome =
 export type ContainerAction = "create" | "start" | "die" | "destroy";
 
 export type EngineEvent =
+  /** A volume of any driver was made or removed. */
+  | { readonly kind: "volume" }
   /** Anything may have happened before this: list anew. What happens from now on is told. */
   | { readonly kind: "connected" }
   /** Said once for each outage. */

@@ -16,7 +16,7 @@ it("an event is told once its line is complete, wherever the stream was cut", ()
   expect(told.at(-1)).toEqual([started]);
 });
 
-it("what is not of a container, or not of interest, is left out", () => {
+it("what is of neither container nor volume, or not of interest, is left out", () => {
   const text = [
     line("network", "create"),
     line("container", "exec_create: sh"),
@@ -26,6 +26,11 @@ it("what is not of a container, or not of interest, is left out", () => {
     line("container", "start"),
   ];
   expect(new EventLines().push(text.join(""))).toEqual([started]);
+});
+
+it("a volume that is made or removed is told, one that is mounted is not", () => {
+  const text = ["create", "mount", "destroy"].map((action) => line("volume", action)).join("");
+  expect(new EventLines().push(text)).toEqual([{ kind: "volume" }, { kind: "volume" }]);
 });
 
 it("something else than events is an error", () => {

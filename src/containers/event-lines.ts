@@ -20,6 +20,7 @@ export class EventLines {
 function eventOf(message: unknown): readonly EngineEvent[] {
   const { Type: type, Action: said, Actor: actor } = fieldsOf(message);
   const { ID: id, Attributes: attributes } = fieldsOf(actor);
+  if (type === "volume" && (said === "create" || said === "destroy")) return [{ kind: "volume" }];
   const action = actions.find((one) => one === said);
   if (type !== "container" || action === undefined || typeof id !== "string") return [];
   const { name } = fieldsOf(attributes);

@@ -22,7 +22,7 @@ describe("the engine in memory", () => {
         return { id, repair: async () => engine.repair(id) };
       },
       createOwnVolume: async (name: string | null) => {
-        engine.ownVolumes.push(name ?? "0".repeat(64));
+        engine.createVolume(name ?? "0".repeat(64));
       },
       start: async (id: string) => engine.start(id),
       kill: async (id: string) => engine.kill(id),

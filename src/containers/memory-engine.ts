@@ -32,8 +32,7 @@ export class MemoryEngine implements Engine {
   #created = 0;
   /** What `loadDrivers` finds. */
   readonly drivers: string[] = ["local"];
-  /** What `docker volume create` made, of the driver `local`. */
-  readonly ownVolumes: string[] = [];
+  readonly #ownVolumes: string[] = [];
   readonly #restartPolicies = new Map<string, string>();
   readonly #unmountable = new Set<string>();
 
@@ -67,6 +66,12 @@ export class MemoryEngine implements Engine {
     this.#restartPolicies.set(id, restartPolicy);
     this.#happened("create", id, name);
     return id;
+  }
+
+  /** A volume of the driver `local`. */
+  createVolume(name: string): void {
+    this.#ownVolumes.push(name);
+    if (this.#down === null) this.#tell({ kind: "volume" });
   }
 
   start(id: string): void {
@@ -106,7 +111,7 @@ export class MemoryEngine implements Engine {
   }
 
   async localVolumes(call: EngineCall): Promise<EngineAnswer<readonly string[]>> {
-    return this.#answer(call, this.ownVolumes.filter((name) => !inventedName.test(name)).sort());
+    return this.#answer(call, this.#ownVolumes.filter((name) => !inventedName.test(name)).sort());
   }
 
   async startWaiting(id: string, call: EngineCall): Promise<EngineAnswer<StartOutcome>> {

@@ -2,7 +2,7 @@ import type { ErrorCode } from "../lib/errors.ts";
 
 /**
  * Why a dataset (or a node) is not where it should be. `pending` goes away by itself or when what
- * is waited for happens; `error` needs a person. A test keeps `docs/reference/conditions.md` equal.
+ * is waited for happens; `error` needs a person; `warning` holds nothing up. A test keeps `docs/reference/conditions.md` equal.
  */
 export const conditionCodes = {
   WAITING_FOR_NODE: "pending",
@@ -38,7 +38,8 @@ export const conditionCodes = {
   STORE_WENT_BACK: "error",
   TWO_CONTROL_SERVICES: "error",
   NAME_IN_TRASH: "pending",
-} as const satisfies Record<string, "pending" | "error">;
+  SHADOWED_BY_LOCAL_VOLUME: "warning",
+} as const satisfies Record<string, "pending" | "error" | "warning">;
 
 export type ConditionCode = keyof typeof conditionCodes;
 

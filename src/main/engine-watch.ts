@@ -1,12 +1,12 @@
-import type { ContainerSeen } from "../agent/core/effects.ts";
+import type { EngineSeen } from "../agent/core/effects.ts";
 import type { Engine } from "../containers/engine.ts";
 import type { Logger } from "../lib/log.ts";
 
 export type WatchOptions = {
   readonly engine: Engine;
   readonly log: Logger;
-  /** Called with the whole list after each change, and with null when the engine went away. */
-  readonly changed: (containers: readonly ContainerSeen[] | null) => void;
+  /** Called with all of it after each change, and with null when the engine went away. */
+  readonly changed: (seen: EngineSeen | null) => void;
 };
 
 /** A burst of events (compose down) is one list; the engine is not asked more often. */
@@ -28,20 +28,8 @@ export function watchEngine({ engine, log, changed }: WatchOptions): AsyncDispos
       return;
     }
     listing = true;
-    const answer = await engine.containers({ signal });
-    if (!signal.aborted) {
-      changed(
-        answer.kind === "answered"
-          ? answer.value.map(({ id, name, state, running, volumes, waits }) => ({
-              id,
-              name,
-              state: running ? "running" : state === "created" ? "created" : "ended",
-              volumes,
-              waits,
-            }))
-          : null,
-      );
-    }
+    const seen = await look(engine, signal);
+    if (!signal.aborted) changed(seen);
     listing = false;
     if (!again || signal.aborted) return;
     again = false;
@@ -80,5 +68,22 @@ export function watchEngine({ engine, log, changed }: WatchOptions): AsyncDispos
       clearTimeout(settled);
       await watching;
     },
+  };
+}
+
+/** Null when the engine cannot be asked for all of it. */
+async function look(engine: Engine, signal: AbortSignal): Promise<EngineSeen | null> {
+  const containers = await engine.containers({ signal });
+  const volumes = await engine.localVolumes({ signal });
+  if (containers.kind !== "answered" || volumes.kind !== "answered") return null;
+  return {
+    containers: containers.value.map(({ id, name, state, running, volumes: named, waits }) => ({
+      id,
+      name,
+      state: running ? "running" : state === "created" ? "created" : "ended",
+      volumes: named,
+      waits,
+    })),
+    localVolumes: volumes.value,
   };
 }

@@ -136,6 +136,8 @@ export type AgentMessage =
         readonly volumes: readonly string[];
       }[];
     }
+  /** Volumes of the engine's own that have the name of a dataset; whole list, empty at first. */
+  | { readonly kind: "local_volumes"; readonly names: readonly string[] }
   /** The agent started a container that the engine had given up on: its volume came late. */
   | {
       readonly kind: "container_started";
@@ -188,5 +190,10 @@ export type ControlMessage =
       readonly all: boolean;
       readonly entries: readonly NameEntry[];
       readonly removed: readonly string[];
+    }
+  /** Names that a local volume of some node hides, in words for people; whole list, empty first. */
+  | {
+      readonly kind: "shadows";
+      readonly entries: readonly { readonly name: string; readonly message: string }[];
     }
   | { readonly kind: "answer"; readonly id: number; readonly answer: Answer };

@@ -167,6 +167,7 @@ export const agentMessageSchemas = {
       Type.Object({ id: line, name: line, running: Type.Boolean(), volumes: list(line) }),
     ),
   }),
+  local_volumes: Type.Object({ kind: Type.Literal("local_volumes"), names: list(line) }),
   container_started: Type.Object({
     kind: Type.Literal("container_started"),
     id: line,
@@ -218,6 +219,10 @@ export const controlMessageSchemas = {
     all: Type.Boolean(),
     entries: list(nameEntry),
     removed: list(line),
+  }),
+  shadows: Type.Object({
+    kind: Type.Literal("shadows"),
+    entries: list(Type.Object({ name: line, message: text })),
   }),
   answer: Type.Object({ kind: Type.Literal("answer"), id: count, answer }),
 };

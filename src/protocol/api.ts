@@ -91,7 +91,7 @@ export const conditionView = Type.Object({
   since: instant,
   attempt: count,
   next_retry: nullable(instant),
-  severity: Type.Union([Type.Literal("pending"), Type.Literal("error")]),
+  severity: Type.Union([Type.Literal("pending"), Type.Literal("error"), Type.Literal("warning")]),
 });
 export type ConditionView = Static<typeof conditionView>;
 

@@ -46,3 +46,24 @@ test("docker volume rm is refused while another node's container names it, stopp
     return status !== 0;
   });
 });
+
+test("a local volume of a dataset's name is shown wherever people look, until it is removed", async () => {
+  await cluster.run("h2", "docker volume create hidden && docker volume create harmless");
+  const run = `docker run --rm -v hidden:/data --volume-driver flocker ${image}`;
+  await cluster.run("h1", `${run} bash -c 'echo ours >/data/file; sync /data/file'`);
+  await cluster.eventually("the condition", 40_000, async () => {
+    return (await rest.view("hidden")).condition?.code === "SHADOWED_BY_LOCAL_VOLUME";
+  });
+  const shown = (): Promise<string> => cluster.run("h1", "docker volume inspect hidden");
+  expect((await rest.view("hidden")).phase).toBe("attached");
+  expect(await cluster.run("h1", "flockerctl ls")).toMatch(/attached ✅ ⚠ Node .*\(10\.77\.0\.2\)/);
+  expect(await cluster.run("h1", "flockerctl show hidden")).toContain("docker volume rm hidden");
+  expect(await shown()).toMatch(/"warning": "Node .*\(10\.77\.0\.2\) has a volume hidden/);
+
+  await cluster.run("h2", "docker volume rm hidden");
+  await cluster.eventually("the condition is gone", 40_000, async () => {
+    return (await rest.view("hidden")).condition === null;
+  });
+  expect(await shown()).toContain('"warning": null');
+  expect(await cluster.run("h2", `${run} cat /data/file`)).toBe("ours");
+});

@@ -74,7 +74,7 @@ describe("the Docker Engine", () => {
     const engine = dockerEngine();
     const watch = engine.watch(
       (event) => {
-        if (event.kind !== "container") heard.push(event);
+        if (event.kind.endsWith("connected")) heard.push(event);
       },
       { signal: over.signal },
     );

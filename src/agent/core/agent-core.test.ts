@@ -209,3 +209,37 @@ test("a known name is answered from memory, without any request", () => {
   expect(askOften()).toEqual(answers);
   expect(agent.core.state.requests.size).toBe(0); // None waits for the next session either.
 });
+
+test("local volumes of the engine that hide a dataset are told, whichever came first", () => {
+  const agent = new TestAgent();
+  const told = (): readonly unknown[] => {
+    const all = agent.effects.flatMap((effect) => (effect.kind === "send" ? [effect.message] : []));
+    agent.effects.length = 0;
+    return all.filter(({ kind }) => kind === "local_volumes");
+  };
+  agent.engine([], ["cache", "db"]);
+  agent.connect([]);
+  expect(told()).toContainEqual({ kind: "local_volumes", names: ["db"] });
+
+  agent.engine([], ["cache", "db"]);
+  expect(told()).toEqual([]);
+
+  const entries = [{ name: "cache", datasetId }];
+  agent.receive({ kind: "names", revision: 2, all: false, entries, removed: [] });
+  expect(told()).toEqual([{ kind: "local_volumes", names: ["cache", "db"] }]);
+
+  agent.engine([], []);
+  expect(told()).toEqual([{ kind: "local_volumes", names: [] }]);
+});
+
+test("the status of a volume warns of a local one that hides it somewhere", () => {
+  const agent = new TestAgent();
+  agent.connect([]);
+  const entries = [{ name: "db", message: "Node x has a local volume db." }];
+  agent.receive({ kind: "shadows", entries });
+  agent.step({ kind: "called", callId: 7, call: { kind: "get", name: "db" } });
+  const answers = agent.effects.flatMap((effect) =>
+    effect.kind === "answer" && effect.answer.kind === "volume" ? [effect.answer.volume] : [],
+  );
+  expect(answers[0]?.status["warning"]).toBe("Node x has a local volume db.");
+});

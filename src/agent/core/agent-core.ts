@@ -4,8 +4,8 @@ import type { Progress } from "../../protocol/agent-messages.ts";
 import { AgentState, type AgentOptions } from "./agent-state.ts";
 import { executed, kick, observed, observedLocal, report } from "./dataset-loop.ts";
 import { reconcileUsers, startEnded, startWaiting } from "./containers.ts";
-import type { AgentEffect, AgentEvent } from "./effects.ts";
-import { connected, disconnected, received, sendContainers } from "./link.ts";
+import type { AgentEffect, AgentEvent, EngineSeen } from "./effects.ts";
+import { connected, disconnected, received, sendContainers, sendShadows } from "./link.ts";
 import { progressed } from "./local-steps.ts";
 import { answerMount, considerRelease, expireMounts } from "./mounts.ts";
 import { abandoned, called, expireRequests } from "./plugin.ts";
@@ -56,7 +56,7 @@ export class AgentCore {
       case "persisted":
         return this.#persisted(event.token);
       case "engine":
-        return this.#engine(event.containers, nowMs);
+        return this.#engine(event.seen, nowMs);
       case "start_ended":
         return startEnded(state, event.containerId, event.outcome);
       case "tick":
@@ -80,13 +80,11 @@ export class AgentCore {
     }
   }
 
-  #engine(
-    containers: Extract<AgentEvent, { readonly kind: "engine" }>["containers"],
-    nowMs: number,
-  ): void {
+  #engine(seen: EngineSeen | null, nowMs: number): void {
     const { state } = this;
-    state.engine = containers === null ? null : { atMs: nowMs, containers };
-    if (containers !== null) sendContainers(state);
+    state.engine = seen === null ? null : { atMs: nowMs, ...seen };
+    sendContainers(state);
+    sendShadows(state);
   }
 
   #progressed(datasetId: DatasetId, progress: Progress, nowMs: number): void {

@@ -17,7 +17,15 @@ import type {
   RecordEntry,
   StorePoint,
 } from "../../protocol/agent-messages.ts";
-import type { AgentEffect, ClusterFile, ContainerSeen, Found, RunFile, User } from "./effects.ts";
+import type {
+  AgentEffect,
+  ClusterFile,
+  ContainerSeen,
+  EngineSeen,
+  Found,
+  RunFile,
+  User,
+} from "./effects.ts";
 import { type Side, sideOf, stands, standsLocal } from "./side.ts";
 import type { WaitingStart } from "./containers.ts";
 
@@ -151,6 +159,8 @@ export type Link = {
   condition: Condition | null;
   /** The first records of this session came: what an earlier session asked for is decided. */
   synced: boolean;
+  /** Local volumes that were told in this session, as text. */
+  shadowsSent: string;
 };
 
 /** A plugin call that waits for an answer of the control service. */
@@ -202,7 +212,9 @@ export class AgentState {
   readonly waitingStarts = new Map<string, WaitingStart>();
   /** The one that the engine is asked to start. */
   starting: ContainerSeen | null = null;
-  engine: { readonly atMs: number; readonly containers: readonly ContainerSeen[] } | null = null;
+  engine: (EngineSeen & { readonly atMs: number }) | null = null;
+  /** What people should know of a name, by the control service's word: a local volume hides it. */
+  readonly shadows = new Map<string, string>();
   nextToken = 1;
   #actions = 0;
   effects: AgentEffect[] = [];

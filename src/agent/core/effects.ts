@@ -53,6 +53,12 @@ export type ContainerSeen = {
   readonly waits: boolean;
 };
 
+export type EngineSeen = {
+  readonly containers: readonly ContainerSeen[];
+  /** Names of the engine's own volumes, without invented ones. */
+  readonly localVolumes: readonly string[];
+};
+
 export type StartOutcome = {
   readonly kind: "started" | "not_waiting" | "failed";
   /** Why it failed; null otherwise. */
@@ -99,8 +105,8 @@ export type AgentEvent =
   /** The engine closed the socket before the answer was written. */
   | { readonly kind: "abandoned"; readonly callId: number }
   | { readonly kind: "persisted"; readonly token: number }
-  /** What the engine runs; null when it cannot be asked. */
-  | { readonly kind: "engine"; readonly containers: readonly ContainerSeen[] | null }
+  /** What the engine has; null when it cannot be asked. */
+  | { readonly kind: "engine"; readonly seen: EngineSeen | null }
   /** The engine's answer to `start_container`. */
   | {
       readonly kind: "start_ended";

@@ -108,6 +108,10 @@ export function received(state: AgentState, message: ControlMessage, nowMs: numb
       return records(state, message, nowMs);
     case "names":
       return names(state, message);
+    case "shadows":
+      state.shadows.clear();
+      for (const { name, message: text } of message.entries) state.shadows.set(name, text);
+      return undefined;
     case "answer":
       return answered(state, message.id, message.answer, nowMs);
     default:
@@ -119,7 +123,8 @@ type Of<Kind extends ControlMessage["kind"]> = Extract<ControlMessage, { readonl
 
 function welcome(state: AgentState, message: Of<"welcome">, nowMs: number): void {
   const { session, at, mode, condition } = message;
-  state.link = { session, at, mode, condition, synced: false };
+  state.link = { session, at, mode, condition, synced: false, shadowsSent: "[]" };
+  state.shadows.clear();
   for (const node of message.nodes) state.nodes.add(node);
   state.log("info", "session.opened", { session, term: at.term });
   // A new session voids the node's wishes and forgets what it observed: both are said again.
@@ -132,6 +137,17 @@ function welcome(state: AgentState, message: Of<"welcome">, nowMs: number): void
   }
   for (const { message: request } of state.requests.values()) state.send(request);
   sendContainers(state);
+  sendShadows(state);
+}
+
+/** Volumes of the engine's own that have the name of a dataset: a container gets those instead. */
+export function sendShadows(state: AgentState): void {
+  if (state.engine === null || state.link === null) return;
+  const shadows = state.engine.localVolumes.filter((name) => state.names.has(name));
+  const text = JSON.stringify(shadows);
+  if (text === state.link.shadowsSent) return;
+  state.link.shadowsSent = text;
+  state.send({ kind: "local_volumes", names: shadows });
 }
 
 /** What the engine runs, for every session anew: a removal elsewhere rests on it. */
@@ -228,5 +244,6 @@ function names(state: AgentState, message: Of<"names">): void {
   if (message.all) state.names.clear();
   for (const name of message.removed) state.names.delete(name);
   for (const { name, datasetId } of message.entries) state.names.set(name, datasetId);
+  sendShadows(state);
   seenUpTo(state, message.revision);
 }

@@ -193,6 +193,7 @@ function volume(state: AgentState, name: string, datasetId: DatasetId): PluginVo
       pool: record?.pool ?? null,
       notice: record?.notice ?? null,
       error: local?.condition?.message ?? null,
+      warning: state.shadows.get(name) ?? null,
     },
   };
 }

@@ -82,8 +82,8 @@ export class TestAgent {
     this.step({ kind: "observed", datasetId: fresh.datasetId, observed });
   }
 
-  engine(containers: readonly ContainerSeen[]): void {
-    this.step({ kind: "engine", containers });
+  engine(containers: readonly ContainerSeen[], localVolumes: readonly string[] = []): void {
+    this.step({ kind: "engine", seen: { containers, localVolumes } });
   }
 
   tick(): void {

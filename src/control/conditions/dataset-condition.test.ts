@@ -106,3 +106,40 @@ describe("a local dataset says", () => {
     expect(why(bed)).toBeUndefined();
   });
 });
+
+test("a local volume of the dataset's name is a warning, kept while its node is away", () => {
+  const bed = held();
+  bed.observe(a, { shown: true });
+  expect(code(bed)).toBeUndefined();
+
+  bed.say(b, { kind: "local_volumes", names: ["db"] });
+  expect(code(bed)).toBe("SHADOWED_BY_LOCAL_VOLUME");
+  expect(why(bed)).toMatch(
+    /^Node .* has a volume db of Docker's driver local.*docker volume rm db$/,
+  );
+
+  bed.disconnect(b);
+  expect(code(bed)).toBe("SHADOWED_BY_LOCAL_VOLUME");
+
+  bed.hello(b);
+  bed.say(b, { kind: "local_volumes", names: [] });
+  expect(code(bed)).toBeUndefined();
+});
+
+test("every node is told of a shadow, those too that connect later", () => {
+  const bed = held();
+  const told = (node: string): readonly string[] =>
+    bed.batches
+      .flatMap(({ outputs }) => outputs)
+      .flatMap((output) =>
+        output.kind === "send" && output.connection.startsWith(node) ? [output.message] : [],
+      )
+      .flatMap((message) => (message.kind === "shadows" ? message.entries : []))
+      .map(({ name }) => name);
+  bed.say(b, { kind: "local_volumes", names: ["db"] });
+  expect(told(a)).toEqual(["db"]);
+
+  bed.disconnect(a);
+  bed.hello(a);
+  expect(told(a)).toEqual(["db", "db"]);
+});

@@ -1,8 +1,9 @@
 import { type Condition, condition } from "../../domain/condition.ts";
 import type { NodeId } from "../../domain/ids.ts";
-import { type Claim, type DatasetRecord, liveCopy, type Op } from "../../domain/record.ts";
+import { type Claim, type DatasetRecord, liveCopy, nameOf, type Op } from "../../domain/record.ts";
 import type { Observation } from "../../protocol/agent-messages.ts";
 import type { CoreState } from "../core/core-state.ts";
+import { shadowText } from "../core/push.ts";
 import { lostText } from "../core/recovery.ts";
 import { backedOff, targetRefusal, wantedBy, wants } from "../core/moves.ts";
 import { capital, heldText, nodeText, noPool, observationOf, silent } from "./condition-parts.ts";
@@ -10,13 +11,23 @@ import { awayCondition, moveCondition } from "./local-condition.ts";
 
 /**
  * Why a dataset is not where it should be, in a sentence that lets a person act; null when it is.
- * What the node that works on it says of itself comes first.
+ * What the node that works on it says of itself comes first; a mere warning last.
  */
 export function datasetCondition(
   state: CoreState,
   record: DatasetRecord,
   nowMs: number,
 ): Condition | null {
+  return obstacle(state, record, nowMs) ?? shadow(state, record);
+}
+
+function shadow(state: CoreState, record: DatasetRecord): Condition | null {
+  const name = record.deletion === null ? nameOf(record) : null;
+  const text = name === null ? null : shadowText(state, name);
+  return text === null ? null : condition("SHADOWED_BY_LOCAL_VOLUME", text);
+}
+
+function obstacle(state: CoreState, record: DatasetRecord, nowMs: number): Condition | null {
   if (record.lost) return condition("RECORD_LOST", lostText(record));
   if (record.op !== null) return ofOp(state, record, record.op);
   if (record.move !== null) return moveCondition(state, record, record.move, nowMs);

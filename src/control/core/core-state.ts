@@ -83,6 +83,8 @@ export class CoreState {
   readonly wishes = new Map<DatasetId, Map<NodeId, Wish>>();
   /** What the containers of each node name, as it was last heard since this start. */
   readonly containers = new Map<NodeId, ReadonlyMap<string, NamingContainer>>();
+  /** Local volumes of each node's engine that have the name of a dataset, likewise. */
+  readonly localVolumes = new Map<NodeId, readonly string[]>();
   readonly pendingHellos = new Map<ConnectionId, PendingHello>();
   readonly pendingCreates = new Map<DatasetId, PendingCreate>();
   /** Instants of the last moves between nodes, for back-off; bounded. */

@@ -4,7 +4,7 @@ import { liveCopy } from "../../domain/record.ts";
 import { type Hello, protocolVersion, type StorePoint } from "../../protocol/agent-messages.ts";
 import { pump } from "./claims.ts";
 import type { CoreState } from "./core-state.ts";
-import { pushAllNames, pushAllRecords } from "./push.ts";
+import { pushAllNames, pushAllRecords, sendShadows } from "./push.ts";
 import { collectHoldings, modeChanged } from "./recovery.ts";
 import type { ConnectionId, NodeEntry, Session } from "./state.ts";
 import { wantedBy } from "./moves.ts";
@@ -173,6 +173,7 @@ function admit(state: CoreState, connection: ConnectionId, message: Hello, nowMs
     containers: state.containers.get(message.node) ?? new Map(),
     sent: new Map(),
     sentNames: new Map(),
+    shadowsSent: "[]",
     ackedRevision: 0,
     condition: conditionOf(entry),
   };
@@ -290,6 +291,7 @@ function welcome(state: CoreState, session: Session, message: Hello, nowMs: numb
     pending.waitingFor.add(session.connection);
   }
   pushAllRecords(state, session, (record) => wantedBy(state, record, nowMs), message.recordsDigest);
+  sendShadows(state, session);
 }
 
 /** Where the agent's last seen point lies outside of this store's own history (design 4.3). */

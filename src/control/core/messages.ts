@@ -5,6 +5,7 @@ import { liveCopy } from "../../domain/record.ts";
 import type { RecordEvent } from "../../domain/record-event.ts";
 import { pump } from "./claims.ts";
 import type { CoreState } from "./core-state.ts";
+import { pushShadows } from "./push.ts";
 import { answerRequest } from "./requests.ts";
 import type { Session } from "./state.ts";
 
@@ -38,6 +39,9 @@ export function message(state: CoreState, session: Session, what: Message, nowMs
       );
       state.containers.set(session.node, session.containers);
       return undefined;
+    case "local_volumes":
+      state.localVolumes.set(session.node, what.names);
+      return pushShadows(state);
     case "container_started": {
       const { id: containerId, name, volumes } = what;
       const fields = { nodeId: session.node, containerId, name, volumes };

@@ -125,3 +125,40 @@ function namesOne(state: CoreState, name: string, node: NodeId): DatasetId | nul
   if (id === undefined || record === undefined) return null;
   return !anonymousName.test(name) || state.concerns(record, node) ? id : null;
 }
+
+/** A local volume of some node's engine has a dataset's name: what a person should know of it. */
+export function shadowText(state: CoreState, name: string): string | null {
+  const hosts = [...state.localVolumes]
+    .filter(([node, names]) => names.includes(name) && !isGone(state, node))
+    .map(([node]) => `${node.slice(0, 8)} (${state.nodes.get(node)?.host ?? "unknown"})`)
+    .sort();
+  if (hosts.length === 0) return null;
+  const [noun, has] = hosts.length === 1 ? ["Node", "has"] : ["Nodes", "have"];
+  return (
+    `${noun} ${hosts.join(", ")} ${has} a volume ${name} of Docker's driver local: a container ` +
+    "there that names it gets that one, not this dataset. Save what is in it, then remove its " +
+    `containers and it there: docker volume rm ${name}`
+  );
+}
+
+function isGone(state: CoreState, node: NodeId): boolean {
+  const entry = state.nodes.get(node);
+  return entry === undefined || entry.removed || (entry.declaredDead && !state.currentOf.has(node));
+}
+
+/** Told to everybody: `docker volume inspect` shows it wherever the dataset can be inspected. */
+export function pushShadows(state: CoreState): void {
+  for (const session of state.liveSessions()) sendShadows(state, session);
+}
+
+export function sendShadows(state: CoreState, session: Session): void {
+  const names = new Set([...state.localVolumes.values()].flat());
+  const entries = [...names].sort().flatMap((name) => {
+    const message = shadowText(state, name);
+    return message === null ? [] : [{ name, message }];
+  });
+  const text = JSON.stringify(entries);
+  if (text === session.shadowsSent) return;
+  session.shadowsSent = text;
+  state.send(session.connection, { kind: "shadows", entries });
+}

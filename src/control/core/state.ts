@@ -54,6 +54,8 @@ export type Session = {
   /** What it was last told of each dataset (`entryVersion`). */
   readonly sent: Map<DatasetId, string>;
   readonly sentNames: Map<string, DatasetId>;
+  /** The shadows that it was last told, as text. */
+  shadowsSent: string;
   ackedRevision: number;
   condition: Condition | null;
 };

@@ -91,9 +91,10 @@ function phaseOf(
   if (record.deletion !== null) {
     return record.deletion.phase === "deleting" ? "deleting" : "trashed";
   }
-  if (condition !== null && conditionCodes[condition.code] === "error") return "error";
+  const severity = condition === null ? "warning" : conditionCodes[condition.code];
+  if (severity === "error") return "error";
   if (isMoving(state, record, nowMs)) return "moving";
-  if (condition !== null) return "pending";
+  if (severity === "pending") return "pending";
   return isAttached(state, record) ? "attached" : "detached";
 }
 

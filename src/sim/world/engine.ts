@@ -62,7 +62,8 @@ export class Engine {
 
   #tellAgent(containers: readonly ContainerSeen[] | null): void {
     const agent = this.around.agent();
-    agent?.strand.deliver(() => agent.step({ kind: "engine", containers }));
+    const seen = containers === null ? null : { containers, localVolumes: [] };
+    agent?.strand.deliver(() => agent.step({ kind: "engine", seen }));
   }
 
   seen(): readonly ContainerSeen[] {
