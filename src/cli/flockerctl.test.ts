@@ -61,6 +61,10 @@ beforeEach(() => {
   ];
 });
 
+function hoursAgo(hours: number): string {
+  return new Date(Date.now() - hours * 3_600_000).toISOString();
+}
+
 type Ran = { readonly status: number; readonly out: string; readonly err: string };
 
 async function run(line: string, ask: AskPerson = null): Promise<Ran> {
@@ -273,6 +277,26 @@ describe("a person's word about a node", () => {
     expect(said.err).toContain("holds 1 dataset");
     expect(said.err).toContain(`${shop} shop (not in use, claim 3): what was not synced is lost`);
     expect((await run("node remove 5f3 --yes")).err).toContain("holds no dataset");
+  });
+
+  test("says of disks of a node's own what is left elsewhere, and how old it is", async () => {
+    const copy = { generation: 3, settled: true, discarding: false };
+    const live = { ...copy, node: nodeA, role: "live", since: hoursAgo(9) } as const;
+    const fallback = { ...copy, node: nodeB, role: "fallback", since: hoursAgo(5) } as const;
+    service.datasets = [
+      testDataset(shop, { name: "shop", copies: [live, fallback] }),
+      testDataset(other, { copies: [live] }),
+      testDataset(gone, { name: "old", deleted: true, phase: "trashed", copies: [live] }),
+    ];
+    const { err } = await run("node declare-dead 1ac --yes");
+    expect(err).toContain(
+      `${shop} shop (not in use): 5f3d2f4e (172.31.1.11) has a fallback that is 5 h old ` +
+        `(${fallback.since}); what was written after that is lost`,
+    );
+    expect(err).toContain(`${other} (no name) (not in use): no other node has a copy; nobody can`);
+    expect(err).toContain(`${gone} old (deleted): its volume is on this node alone`);
+    expect(err).toContain("is put aside there: flockerctl copies ls");
+    expect(err).not.toContain("may be destroyed as a whole");
   });
 
   test("--force is passed on", async () => {

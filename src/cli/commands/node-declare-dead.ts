@@ -1,6 +1,6 @@
 import { type CliContext, command, nonEmpty } from "../command.ts";
 import { selectNode } from "../select.ts";
-import { counted, heldLines } from "./held-datasets.ts";
+import { counted, heldLines, lookAtCluster } from "./held-datasets.ts";
 
 export const nodeDeclareDead = command({
   name: "node declare-dead",
@@ -9,6 +9,10 @@ export const nodeDeclareDead = command({
     "Only do this to a machine that is off or cut from its storage: if it still writes, the whole " +
       "volume may be destroyed. What it wrote without syncing is lost. The datasets that it has " +
       "are shown first; the word of a person is recorded.",
+    "Of a dataset on the node's own disks the newest fallback of another node is used from then " +
+      "on; it is as old as the text says. What the dead node has is put aside, never removed, and " +
+      "`flockerctl copies rescue` makes a dataset of it. Without a fallback nothing is shown " +
+      "anywhere before that node is back.",
     "Refused while the node answers, unless --force is given.",
   ],
   examples: [
@@ -22,13 +26,10 @@ export const nodeDeclareDead = command({
   },
   async run({ node: prefix, yes, force }, { output, connect, confirm }: CliContext) {
     const client = await connect();
-    const [{ nodes }, { datasets }] = await Promise.all([
-      client.listNodes(),
-      client.listAllDatasets(),
-    ]);
-    const found = selectNode(nodes, prefix);
+    const cluster = await lookAtCluster(client);
+    const found = selectNode(cluster.nodes, prefix);
     const { uuid, host } = found;
-    for (const line of heldLines(found, datasets)) output.talk(line);
+    for (const line of heldLines(found, cluster)) output.talk(line);
     await confirm(`Type ${host} to declare it dead: `, host, yes);
     const answer = await client.declareDead(uuid, force ? { force } : {});
     output.answer(

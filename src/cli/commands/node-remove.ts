@@ -1,6 +1,6 @@
 import { type CliContext, command, nonEmpty } from "../command.ts";
 import { selectNode } from "../select.ts";
-import { heldLines } from "./held-datasets.ts";
+import { heldLines, lookAtCluster } from "./held-datasets.ts";
 
 export const nodeRemove = command({
   name: "node remove",
@@ -16,13 +16,10 @@ export const nodeRemove = command({
   },
   async run({ node: prefix, yes }, { output, connect, confirm }: CliContext) {
     const client = await connect();
-    const [{ nodes }, { datasets }] = await Promise.all([
-      client.listNodes(),
-      client.listAllDatasets(),
-    ]);
-    const found = selectNode(nodes, prefix);
+    const cluster = await lookAtCluster(client);
+    const found = selectNode(cluster.nodes, prefix);
     const { uuid, host } = found;
-    for (const line of heldLines(found, datasets)) output.talk(line);
+    for (const line of heldLines(found, cluster)) output.talk(line);
     await confirm(`Node ${uuid} will be refused for ever. Type ${host} to remove it: `, host, yes);
     const answer = await client.removeNode(uuid);
     output.answer(answer, () => `removed node ${uuid} (${host}).\n`);

@@ -1,5 +1,6 @@
 import { type CliContext, command, nonEmpty } from "../command.ts";
 import { selectNode } from "../select.ts";
+import { heldLines, lookAtCluster } from "./held-datasets.ts";
 
 export const nodeReplace = command({
   name: "node replace",
@@ -7,6 +8,8 @@ export const nodeReplace = command({
   details: [
     "Two machines with one node certificate, as after cloning a virtual machine, get no claims " +
       "until a person says which one is meant. Switch the other one off first.",
+    "If the machine that was the node before is not connected, what it had ends as with " +
+      "declare-dead: it is shown first.",
   ],
   examples: ["flockerctl node replace 1acbab49", "flockerctl node replace 1acbab49 --yes"],
   args: {
@@ -15,7 +18,10 @@ export const nodeReplace = command({
   },
   async run({ node: prefix, yes }, { output, connect, confirm }: CliContext) {
     const client = await connect();
-    const { uuid, host } = selectNode((await client.listNodes()).nodes, prefix);
+    const cluster = await lookAtCluster(client);
+    const found = selectNode(cluster.nodes, prefix);
+    const { uuid, host } = found;
+    for (const line of heldLines(found, cluster)) output.talk(line);
     await confirm(`Is the other machine with ${uuid} switched off? Type ${host}: `, host, yes);
     const answer = await client.replaceNode(uuid);
     output.answer(answer, () => `node ${uuid} is now the machine at ${host}.\n`);
