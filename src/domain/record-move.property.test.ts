@@ -52,6 +52,16 @@ describe("a local dataset", () => {
     });
   });
 
+  test("keeps what the target of a sealed move got when a person gives the source up", () => {
+    always(({ before, event, after }) => {
+      const { move } = before;
+      if (event.kind !== "overridden" || move?.phase !== "sealed") return;
+      if (event.node !== move.source) return;
+      const kept = after.copies.filter((one) => one.node === move.target && !one.discarding);
+      expect(kept.length).toBeGreaterThan(0);
+    });
+  });
+
   test("changes its live copy only by the commit of a sealed move, by a person or by recovery", () => {
     always(({ before, event, after }) => {
       const [was, is] = [liveCopy(before), liveCopy(after)];

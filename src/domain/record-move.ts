@@ -159,7 +159,7 @@ export function copyStep(record: DatasetRecord, event: CopyEvent): DatasetRecord
 export function withoutNode(record: DatasetRecord, node: NodeId, atMs: number): DatasetRecord {
   const { move } = record;
   const concerned = move !== null && (move.source === node || move.target === node);
-  const ended = concerned ? endedWithout(record, move, node) : record;
+  const ended = concerned ? endedWithout(record, move, { node, atMs }) : record;
   const live = liveCopy(ended);
   if (live?.node !== node) return ended;
   const best = ended.copies
@@ -172,15 +172,28 @@ export function withoutNode(record: DatasetRecord, node: NodeId, atMs: number): 
   });
 }
 
-/** With its source gone, the fallback that the target had before may be all that is left. */
-function endedWithout(record: DatasetRecord, move: Move, node: NodeId): DatasetRecord {
-  const { target } = move;
+/**
+ * With its source gone, what the target has may be all that is left: the fallback from before, or,
+ * once the source was sealed, all of what was on its way. That one is kept for a person.
+ */
+function endedWithout(
+  record: DatasetRecord,
+  move: Move,
+  { node, atMs }: { readonly node: NodeId; readonly atMs: number },
+): DatasetRecord {
+  const { source, target, phase, generation } = move;
+  if (source !== node) return aborted(record, move);
+  const isIncoming = (one: Copy): boolean => one.node === target && one.role === "replica";
   const kept = record.copies.some(
     (one) => one.node === target && one.role === "fallback" && !one.discarding,
   );
-  if (move.source !== node || !kept) return aborted(record, move);
-  const copies = record.copies.filter((one) => one.node !== target || one.role !== "replica");
-  return { ...record, copies, move: null };
+  if (kept) {
+    // Should all of the rest have come too, its node goes on from that: it is newer.
+    return { ...record, copies: record.copies.filter((one) => !isIncoming(one)), move: null };
+  }
+  if (phase !== "sealed") return aborted(record, move);
+  const parted = copy(target, "diverged", generation, atMs);
+  return { ...change(record, (one) => (isIncoming(one) ? parted : one)), move: null };
 }
 
 /**
