@@ -95,6 +95,13 @@ export function withoutText(
   const others = record.copies
     .filter((one) => one.role === "fallback" && one.node !== node && !one.discarding)
     .sort((x, y) => y.generation - x.generation || y.sinceMs - x.sinceMs);
+  const [parted] = record.copies.filter((one) => one.role === "diverged" && one.node !== node);
+  if (others.length === 0 && parted !== undefined) {
+    return (
+      `${nodeText(state, parted.node)} has a copy that diverged ${ageText(nowMs - parted.sinceMs)} ` +
+      `ago: flockerctl copies rescue ${record.datasetId} --node ${parted.node} --as <name>`
+    );
+  }
   if (others.length === 0) return "no other node has a copy of it: it is only there";
   const texts = others.map((one) => `${nodeText(state, one.node)} has a ${copyText(one, nowMs)}`);
   return `${texts.join(", ")}; what was written after that would be lost`;

@@ -82,6 +82,19 @@ describe("a local dataset says", () => {
     expect(why(bed)).toContain("It is used again when that node is back.");
   });
 
+  test("how to get at what the target of a sealed move got when the source was given up", () => {
+    const bed = held();
+    bed.order(b);
+    bed.report(b, { kind: "copied", move: bed.move.id });
+    bed.release(a);
+    bed.seal(a);
+    bed.disconnect(a);
+    bed.core.declareDead(a, false, bed.pass());
+    expect(why(bed)).toContain(`flockerctl copies rescue ${bed.id} --node ${b} --as <name>`);
+    const wanted = { datasetId: bed.id, node: b, name: "found" };
+    expect(bed.core.rescue(wanted, bed.pass())).toMatchObject({ from: { node: b }, primary: b });
+  });
+
   test("that the target has no room, in the target's words", () => {
     const bed = held();
     bed.order(b);

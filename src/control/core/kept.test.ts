@@ -154,6 +154,10 @@ describe("a copy that diverged", () => {
     const bed = parted();
     expect(liveCopy(bed.record)?.node).toBe(a);
     expect(bed.record).toMatchObject({ claim: { node: a }, superseded: [b] });
+    const audited = bed.core.drain().writes.find(({ kind }) => kind === "audit");
+    expect(audited).toMatchObject({
+      text: expect.stringContaining(`"promoted":[{"datasetId":"${bed.id}","node":"${a}"`),
+    });
     expect(bed.record.copies).toContainEqual(
       expect.objectContaining({ node: b, role: "diverged", discarding: false }),
     );

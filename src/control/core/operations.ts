@@ -131,12 +131,31 @@ export function declareDead(
   }
   const ended = overrideAll(state, nodeId, nowMs);
   state.saveNode({ ...entry, declaredDead: true });
-  state.audit(nowMs, { kind: "node_declared_dead", nodeId, force, datasets: ended });
+  const promoted = promotedBy(state, ended, nodeId);
+  state.audit(nowMs, { kind: "node_declared_dead", nodeId, force, datasets: ended, promoted });
   state.log("warn", "node.declared_dead", { nodeId, force, datasets: ended.length });
   state.unheard.delete(nodeId);
   endWhenHeard(state, nowMs);
   for (const datasetId of state.records.keys()) pump(state, datasetId, nowMs);
   return ended;
+}
+
+/** Which fallbacks a person's word has made live. */
+function promotedBy(
+  state: CoreState,
+  ended: readonly DatasetId[],
+  nodeId: NodeId,
+): readonly {
+  readonly datasetId: DatasetId;
+  readonly node: NodeId;
+  readonly generation: number;
+}[] {
+  return ended.flatMap((datasetId) => {
+    const record = state.records.get(datasetId);
+    const live = record === undefined ? null : liveCopy(record);
+    if (live === null || live.node === nodeId || live.settled) return [];
+    return [{ datasetId, node: live.node, generation: live.generation }];
+  });
 }
 
 function overrideAll(state: CoreState, nodeId: NodeId, nowMs: number): readonly DatasetId[] {
@@ -175,7 +194,7 @@ export function replaceNode(state: CoreState, nodeId: NodeId, nowMs: number): No
     throw new FlockerError("NODE_NOT_CLASHING", `Node ${nodeId} has no clash to settle.`);
   }
   const session = state.sessionOf(nodeId);
-  if (session === null) overrideAll(state, nodeId, nowMs);
+  const ended = session === null ? overrideAll(state, nodeId, nowMs) : [];
   const settled: NodeEntry = {
     ...entry,
     clashWith: null,
@@ -184,7 +203,9 @@ export function replaceNode(state: CoreState, nodeId: NodeId, nowMs: number): No
     ackedRevision: session === null ? 0 : entry.ackedRevision,
   };
   state.saveNode(settled);
-  state.audit(nowMs, { kind: "node_replaced", nodeId, by: settled.fingerprint });
+  const promoted = promotedBy(state, ended, nodeId);
+  const by = settled.fingerprint;
+  state.audit(nowMs, { kind: "node_replaced", nodeId, by, datasets: ended, promoted });
   if (session !== null) setCondition(state, session, null);
   for (const datasetId of state.records.keys()) pump(state, datasetId, nowMs);
   return settled;
