@@ -19,7 +19,7 @@ import type {
 } from "../../protocol/agent-messages.ts";
 import { ControlCore } from "./control-core.ts";
 import type { CreateDataset } from "./create.ts";
-import type { Batch, CoreContents } from "./state.ts";
+import type { Batch, CoreContents, CoreOutput } from "./state.ts";
 
 export const uuid = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
 export const clusterId = parseClusterId(uuid(1));
@@ -101,6 +101,7 @@ export class LocalBed {
   readonly id: DatasetId = parseDatasetId(uuid(50));
   readonly batches: Batch[] = [];
   nowMs = 1_000;
+  readonly #told = new Map<NodeId, RecordEntry>();
   readonly #boots = new Map<NodeId, number>();
   #connections = 0;
 
@@ -253,15 +254,9 @@ export class LocalBed {
     this.#drain();
   }
 
-  /** What `node` was last told of the dataset. */
+  /** What `node` was last told of the dataset, by whichever connection. */
   told(node: NodeId): RecordEntry | null {
-    let last: RecordEntry | null = null;
-    for (const output of this.batches.flatMap(({ outputs }) => outputs)) {
-      if (output.kind !== "send" || !output.connection.startsWith(node)) continue;
-      if (output.message.kind !== "records") continue;
-      last = output.message.entries.find(({ record }) => record.datasetId === this.id) ?? last;
-    }
-    return last;
+    return this.#told.get(node) ?? null;
   }
 
   pass(): number {
@@ -276,6 +271,16 @@ export class LocalBed {
   }
 
   #drain(): void {
-    this.batches.push(this.core.drain());
+    const batch = this.core.drain();
+    this.batches.push(batch);
+    for (const output of batch.outputs) if (output.kind === "send") this.#hear(output);
+  }
+
+  #hear({ connection, message }: Extract<CoreOutput, { readonly kind: "send" }>): void {
+    const node = [a, b, c].find((one) => connection.startsWith(one));
+    if (node === undefined || message.kind !== "records") return;
+    const entry = message.entries.find(({ record }) => record.datasetId === this.id);
+    if (entry !== undefined) this.#told.set(node, entry);
+    else if (message.all || message.removed.includes(this.id)) this.#told.delete(node);
   }
 }
