@@ -233,6 +233,22 @@ describe("the end of a copy", () => {
     expect(decided(spare, a, { kind: "absent" })).toBe("says discarded");
   });
 
+  test("by a destruction does not come to what was used after the record, sealed or not", () => {
+    const executor = { node: a, era, session: 1 };
+    const op = {
+      id: createOp,
+      kind: "destroy",
+      target: null,
+      executor,
+      vanishedAtMs: null,
+    } as const;
+    const purged: DatasetRecord = { ...onA, claim: null, generation: 5, op };
+    for (const see of [sealedAs, receivedAs]) {
+      expect(decided(purged, a, see(5))).toBe("destroy_copies");
+      expect(decided(purged, a, see(6))).toBe("STALE_CLAIM");
+    }
+  });
+
   test("does not come to what is live or diverged", () => {
     expect(decided(spare, a, { kind: "live", identity: identity(4) })).toBe("CLAIM_CONFLICT");
     expect(decided(spare, a, { kind: "diverged", identity: identity(4) })).toBe("says discarded");

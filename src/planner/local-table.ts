@@ -293,21 +293,21 @@ const cut: Row<"cut"> = {
   shown: stop,
 };
 
-const destroy = ({ record, op }: Want<"operate">): LocalDecision =>
+/** A newer generation than the record's: somebody used it who is not known of. */
+const destroy = (want: Want<"operate">, see: See<"live" | "sealed" | "received">): LocalDecision =>
+  misfit(want, see.identity, { from: 0, to: want.record.generation }) ?? destroyRest(want);
+
+const destroyRest = ({ record, op }: Want<"operate">): LocalDecision =>
   act({ ...base(record, null), kind: "destroy_copies", op: op.id });
 
 const operate: Row<"operate"> = {
   unknown: look,
   pool_missing: noPool,
   absent: ({ op }) => report({ kind: "op_done", op: op.id }),
-  partial: destroy,
-  base: destroy,
+  partial: destroyRest,
+  base: destroyRest,
   received: destroy,
-  live: (want, see) => {
-    const { record } = want;
-    // A newer generation than the record's: somebody used it who is not known of.
-    return misfit(want, see.identity, { from: 0, to: record.generation }) ?? destroy(want);
-  },
+  live: destroy,
   sealed: destroy,
   diverged,
   foreign,
