@@ -282,6 +282,16 @@ describe("what is only read", () => {
   });
 });
 
+test("who is not root runs the commands of a host, and is told what only root may", async () => {
+  const as = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+  expect(await cluster.run("h1", `${as} flockerctl --version`)).toMatch(/^flockerctl \d/);
+  const listing = await cluster.exec("h1", [...as.split(" "), "flockerctl", "ls"]);
+  expect(listing).toMatchObject({ status: 1, stdout: "" });
+  expect(listing.stderr).toMatch(/^Error: [^\n]*Permission denied[^\n]*\n$/);
+  const agent = await cluster.exec("h1", [...as.split(" "), "flocker", "agent"]);
+  expect(agent).toMatchObject({ status: 1, stderr: expect.stringContaining("must run as root") });
+});
+
 test("whoever starts the control service finds it answering", async () => {
   await cluster.bed.service("stop", "h1", "control");
   await cluster.bed.service("start", "h1", "control");

@@ -26,7 +26,7 @@ export async function seedHost(
   defaultPool: DefaultPool,
 ): Promise<void> {
   const etc = join(hostPaths(bed, host.name).seed, "etc/flocker");
-  mkdirSync(etc, { recursive: true, mode: 0o700 });
+  mkdirSync(etc, { recursive: true }); // Copied over the host's own, modes included.
   const where = ["-i", bed.certificates, "-o", etc];
   const said = await authority(bed, "create-node-certificate", ...where);
   const id = /([0-9a-f-]{36})\.crt/.exec(said)?.[1];
