@@ -1,6 +1,7 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FlockerError, messageOf } from "../lib/errors.ts";
+import { makeDirectory } from "../lib/make-directory.ts";
 
 /** The database of a control service below its data path. */
 export function storePath(dataPath: string): string {
@@ -10,7 +11,7 @@ export function storePath(dataPath: string): string {
 /** Makes the directory if there is none; `CONFIGURATION_INVALID` says what is wrong with it. */
 export async function makeDataDirectory(dataPath: string): Promise<void> {
   try {
-    await mkdir(dataPath, { recursive: true, mode: 0o700 });
+    await makeDirectory(dataPath, 0o700);
   } catch (cause) {
     throw new FlockerError(
       "CONFIGURATION_INVALID",

@@ -1,7 +1,8 @@
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
+import { makeDirectory } from "../lib/make-directory.ts";
 
 /**
  * Writes this process' number for scripts, and removes it when disposed. Whoever reads the file
@@ -10,7 +11,7 @@ import type { Logger } from "../lib/log.ts";
  */
 export async function writePidFile(path: string, log: Logger): Promise<AsyncDisposable> {
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeDirectory(dirname(path));
     await writeFile(`${path}.new`, `${process.pid}\n`);
     await rename(`${path}.new`, path);
   } catch (error) {

@@ -1,11 +1,12 @@
 import { link, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { getSystemErrorMessage } from "node:util";
 import { syncDirectory } from "../../lib/durable-file.ts";
-import { FlockerError } from "../../lib/errors.ts";
+import { FlockerError, messageOf } from "../../lib/errors.ts";
 import { checkSchema } from "./migrations.ts";
 import { readStoreRow, writeStoreRow } from "./sqlite-rows.ts";
-import { storeFailure } from "./store-errors.ts";
+import { isFull, storeFailure } from "./store-errors.ts";
 
 const busyMs = 5_000;
 
@@ -17,7 +18,8 @@ const busyMs = 5_000;
  */
 export async function backupSqliteStore(path: string, target: string): Promise<void> {
   const partial = `${target}.partial-${process.pid}`;
-  await rm(partial, { force: true });
+  await rm(partial, { force: true }).catch(() => {}); // Making it says what is wrong there.
+  await makeEmpty(partial, target);
   try {
     copyInto(path, partial);
     markRestored(partial);
@@ -30,10 +32,27 @@ export async function backupSqliteStore(path: string, target: string): Promise<v
     await linkNew(partial, target);
     await syncDirectory(dirname(target));
   } catch (error) {
-    throw storeFailure(path, error);
+    // The store is only read: what is full is the disk of the copy.
+    throw isFull(error) ? unwritable(target, "its disk is full", error) : storeFailure(path, error);
   } finally {
     await rm(partial, { force: true });
   }
+}
+
+/** `VACUUM INTO` takes an empty file, and SQLite does not say why it cannot make one. */
+async function makeEmpty(partial: string, target: string): Promise<void> {
+  try {
+    await (await open(partial, "wx", 0o600)).close();
+  } catch (cause) {
+    const errno = cause instanceof Error && "errno" in cause ? cause.errno : null;
+    const why = typeof errno === "number" ? getSystemErrorMessage(errno) : messageOf(cause);
+    throw unwritable(target, why, cause);
+  }
+}
+
+function unwritable(target: string, why: string, cause: unknown): FlockerError {
+  const message = `${target} cannot be written: ${why}.`;
+  return new FlockerError("INVALID_ARGUMENT", message, { cause, details: { target } });
 }
 
 function copyInto(path: string, partial: string): void {

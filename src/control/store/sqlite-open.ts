@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { mkdir, realpath } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { FlockerError } from "../../lib/errors.ts";
+import { makeDirectory } from "../../lib/make-directory.ts";
 import { checkSchema, migrate, pragma } from "./migrations.ts";
 import { isBusy } from "./store-errors.ts";
 
@@ -11,7 +12,7 @@ const startBusyMs = 5_000;
 
 /** The real path of the database, its directory made. Two names of one file are one store. */
 export async function settlePath(path: string): Promise<string> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeDirectory(dirname(path), 0o700);
   if (existsSync(path)) return realpath(path);
   return join(await realpath(dirname(path)), basename(path));
 }

@@ -195,4 +195,17 @@ describe("backup of a sqlite store", () => {
     expect([contents.restored, contents.copied, contents.term]).toEqual([true, false, 2]);
     expect(contents.storeId).toBe(opened.contents.storeId);
   });
+
+  test("a place that cannot be written to is named, and the store is not blamed", async () => {
+    const path = newPath();
+    const { store } = await open(path);
+    await expect(backupSqliteStore(path, "/nowhere/at/all")).rejects.toMatchObject({
+      code: "INVALID_ARGUMENT",
+      message: "/nowhere/at/all cannot be written: no such file or directory.",
+    });
+    await expect(backupSqliteStore(path, "/dev/full/x")).rejects.toMatchObject({
+      message: "/dev/full/x cannot be written: not a directory.",
+    });
+    await store[Symbol.asyncDispose]();
+  });
 });

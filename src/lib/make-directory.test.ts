@@ -1,0 +1,27 @@
+import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { makeDirectory } from "./make-directory.ts";
+
+test("a directory is made with those above it, and one that is there stays", async () => {
+  const root = await mkdtemp(join(tmpdir(), "flocker-directory-"));
+  const path = join(root, "a/b/c");
+  await makeDirectory(path, 0o700);
+  await makeDirectory(path, 0o755);
+  expect((await stat(path)).mode & 0o777).toBe(0o700);
+  await rm(root, { recursive: true });
+});
+
+test("a file in its place or above it is an error", async () => {
+  const root = await mkdtemp(join(tmpdir(), "flocker-directory-"));
+  await writeFile(join(root, "file"), "");
+  await expect(makeDirectory(join(root, "file"))).rejects.toMatchObject({ code: "EEXIST" });
+  await expect(makeDirectory(join(root, "file/a"))).rejects.toMatchObject({ code: "ENOTDIR" });
+  await rm(root, { recursive: true });
+});
+
+test("where the kernel makes no directories it is an error at once", async () => {
+  await expect(makeDirectory("/proc/flocker")).rejects.toMatchObject({ code: "ENOENT" });
+  await expect(makeDirectory("/proc/flocker/below")).rejects.toMatchObject({ code: "ENOENT" });
+});

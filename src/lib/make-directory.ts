@@ -1,0 +1,30 @@
+import { mkdir, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+
+/**
+ * Makes a directory and those above it that are missing; one that is there stays as it is. Not
+ * mkdir's `recursive`: below /proc and the like, where nothing can be made, that tries for ever.
+ */
+export async function makeDirectory(path: string, mode?: number): Promise<void> {
+  try {
+    await makeOne(path, mode);
+  } catch (error) {
+    const above = dirname(path);
+    if (codeOf(error) !== "ENOENT" || above === path) throw error;
+    await makeDirectory(above, mode);
+    await makeOne(path, mode);
+  }
+}
+
+async function makeOne(path: string, mode: number | undefined): Promise<void> {
+  try {
+    await mkdir(path, { mode });
+  } catch (error) {
+    const isThere = codeOf(error) === "EEXIST" && (await stat(path)).isDirectory();
+    if (!isThere) throw error;
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : null;
+}
