@@ -1,6 +1,7 @@
 import { command, nonEmpty } from "../cli/command.ts";
 import type { Program } from "../cli/program.ts";
 import type { ControlSettings } from "./control.ts";
+import { driverTest } from "./driver-command.ts";
 import type { FlockerContext } from "./flocker-context.ts";
 import { parseEndpoint, parseLogLevel } from "./parse-settings.ts";
 
@@ -168,6 +169,6 @@ export const flocker: Program<FlockerContext> = {
   ],
   examples: ["flocker control", "flocker agent", "flocker control backup /srv/monday.sqlite"],
   globals: {},
-  commands: [control, backup, recover, agent],
+  commands: [control, backup, recover, agent, driverTest],
   withoutCommand: "help",
 };

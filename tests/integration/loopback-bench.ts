@@ -2,7 +2,8 @@ import { randomUUID } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { AttachableBackend } from "../../src/backends/attachable.ts";
-import type { Bench, DeviceProbe } from "../../src/backends/conformance/bench.ts";
+import type { Bench } from "../../src/backends/conformance/bench.ts";
+import { blockDeviceProbe } from "../../src/backends/conformance/device-probe.ts";
 import { openBackend } from "../../src/backends/registry.ts";
 import {
   type ClusterId,
@@ -13,9 +14,6 @@ import {
   parseOpId,
 } from "../../src/domain/ids.ts";
 import type { Capabilities } from "../../src/domain/pool.ts";
-import type { Device } from "../../src/domain/volume.ts";
-import { readBlockDevice } from "../../src/lib/block-device.ts";
-import { holdDevice } from "../../src/lib/exclusive-hold.ts";
 import { type Logger, silentLogger } from "../../src/lib/log.ts";
 import { call, run, scratch, succeeds } from "./loop-image.ts";
 
@@ -57,7 +55,7 @@ export async function loopbackBench(): Promise<Bench & AsyncDisposable & { rootP
     call: call(),
     newDatasetId: () => parseDatasetId(randomUUID()),
     newOp: () => parseOpId(randomUUID()),
-    device: probe,
+    device: blockDeviceProbe,
     [Symbol.asyncDispose]: async () => {
       const left = ["volumes", "attachments"].flatMap((name) => readdirSync(join(rootPath, name)));
       await stack.disposeAsync();
@@ -78,50 +76,4 @@ function dropLeftLoops(rootPath: string): void {
     const [name = "", file = ""] = line.trim().split(/\s+/);
     if (file.startsWith(`${rootPath}/`)) succeeds("losetup", "-d", name);
   }
-}
-
-const textBytes = 512;
-
-const probe: DeviceProbe = {
-  write: async (device, text) => {
-    await sameDisk(device); // A path of another disk now: not this device any more.
-    run(
-      ...(["sh", "-euc"] as const),
-      'printf %s "$1" | dd of="$2" bs=512 conv=sync,notrunc,nocreat,fsync status=none',
-      "sh",
-      text,
-      device.path,
-    );
-  },
-  read: async (device) => {
-    await sameDisk(device);
-    run("blockdev", "--flushbufs", device.path);
-    const text = run("head", "-c", String(textBytes), device.path);
-    return text.replaceAll("\0", "");
-  },
-  sizeBytes: async (device) => (await sameDisk(device)).sizeBytes,
-  use: async (device) => {
-    const mount = join("/run", `flocker-test-${randomUUID()}`);
-    run("mkfs.ext4", "-q", "-F", device.path);
-    run("mkdir", mount);
-    run("mount", device.path, mount);
-    return {
-      [Symbol.asyncDispose]: async () => {
-        run("umount", mount);
-        run("rmdir", mount);
-      },
-    };
-  },
-  hold: async (device) => {
-    const hold = await holdDevice(device, { deadlineMs: 5000, busyMsMax: 0 });
-    return { [Symbol.asyncDispose]: hold.release };
-  },
-};
-
-async function sameDisk(device: Device): Promise<{ readonly sizeBytes: number }> {
-  const found = await readBlockDevice(device.path);
-  if (found?.diskSequence !== device.diskSequence || found.sizeBytes === 0) {
-    throw new Error(`${device.path} is gone`);
-  }
-  return found;
 }

@@ -124,6 +124,7 @@ case $(printf '%s\\n' "$loops" | grep -c .) in
 esac
 mkdir -p -m 0700 "$2"
 mount -t btrfs -o noatime,subvolid=5 -- "$loop" "$2"
+losetup -d "$loop" # It goes with its last mount.
 `;
 
 function deviceSource(device: string, clusterId: ClusterId): PoolSource {
