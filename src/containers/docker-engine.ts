@@ -65,7 +65,10 @@ export class DockerEngine implements Engine {
     });
   }
 
-  /** Why a start failed is told by an inspection alone; only what names our volumes is asked. */
+  /**
+   * Why a start failed is told by an inspection alone; only what names our volumes is asked. One
+   * that cannot be inspected (it is half removed) must not cost the list: it does not wait.
+   */
   async #withWaiting(
     listed: readonly EngineContainer[],
     abortSignal: AbortSignal,
@@ -73,7 +76,10 @@ export class DockerEngine implements Engine {
     const still = listed.filter(({ running, volumes }) => !running && volumes.length > 0);
     const waiting = new Set<string>();
     for (const { id } of still.slice(0, inspectedMax)) {
-      const found = await this.#docker.getContainer(id).inspect({ abortSignal }).catch(nullIfNone);
+      const found = await this.#docker
+        .getContainer(id)
+        .inspect({ abortSignal })
+        .catch(() => null);
       if (found !== null && waits(found, this.#options)) waiting.add(id);
     }
     return listed.map((one) => (waiting.has(one.id) ? { ...one, waits: true } : one));
