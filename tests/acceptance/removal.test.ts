@@ -47,6 +47,34 @@ test("docker volume rm is refused while another node's container names it, stopp
   });
 });
 
+const composeFile = `version: "3.8"
+services:
+  one:
+    image: ${image}
+    command: bash -c 'echo kept >/data/file; sync /data/file; sleep 1000'
+    volumes: ["rows:/data"]
+volumes:
+  rows: { name: rows, driver: flocker }
+`;
+
+test("docker-compose down -v leaves a volume that a stopped container elsewhere names", async () => {
+  await cluster.run("h1", "mkdir -p /root/app && cat >/root/app/docker-compose.yml", {
+    input: composeFile,
+  });
+  const compose = (line: string): Promise<string> =>
+    cluster.run("h1", `cd /root/app && docker-compose ${line} 2>&1 || true`);
+  await compose("up -d");
+  await cluster.run("h2", `docker create --name later -v rows:/data ${image} cat /data/file`);
+  expect(await compose("down -v")).toMatch(/named by container later \(stopped\) on node/);
+  expect(await cluster.run("h2", "docker start -a later")).toBe("kept");
+
+  await cluster.run("h2", "docker rm later");
+  await cluster.eventually("it is removed", 30_000, async () => {
+    await compose("down -v");
+    return (await rest.views()).every(({ name, deleted }) => name !== "rows" || deleted);
+  });
+});
+
 test("a local volume of a dataset's name is shown wherever people look, until it is removed", async () => {
   await cluster.run("h2", "docker volume create hidden && docker volume create harmless");
   const run = `docker run --rm -v hidden:/data --volume-driver flocker ${image}`;
