@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { FlockerError, messageOf } from "../lib/errors.ts";
-import { makeDirectory } from "../lib/make-directory.ts";
+import { FlockerError } from "../lib/errors.ts";
+import { makeDirectory, systemReason } from "../lib/system.ts";
 
 /** The database of a control service below its data path. */
 export function storePath(dataPath: string): string {
@@ -15,7 +15,7 @@ export async function makeDataDirectory(dataPath: string): Promise<void> {
   } catch (cause) {
     throw new FlockerError(
       "CONFIGURATION_INVALID",
-      `The data path ${dataPath} cannot be used: ${messageOf(cause)}. Make it a directory that ` +
+      `The data path ${dataPath} cannot be used: ${systemReason(cause)}. Make it a directory that ` +
         "this user can write to, or name another one with --data-path.",
       { cause, details: { dataPath } },
     );

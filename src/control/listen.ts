@@ -1,5 +1,6 @@
 import type { Server } from "node:net";
-import { FlockerError, messageOf } from "../lib/errors.ts";
+import { FlockerError } from "../lib/errors.ts";
+import { systemReason } from "../lib/system.ts";
 
 /** Where a server listens; `host` null is every address of the machine, port 0 any free one. */
 export type Endpoint = { readonly host: string | null; readonly port: number };
@@ -36,7 +37,7 @@ function listenError(cause: Error, port: number, option: string): FlockerError {
       options,
     );
   }
-  const why = code === "EACCES" ? "only root may listen on a port below 1024" : messageOf(cause);
+  const why = code === "EACCES" ? "only root may listen on a port below 1024" : systemReason(cause);
   return new FlockerError(
     "CONFIGURATION_INVALID",
     `Cannot listen on port ${port}: ${why}. Name another with ${option}.`,

@@ -2,7 +2,7 @@ import { rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
-import { makeDirectory } from "../lib/make-directory.ts";
+import { makeDirectory } from "../lib/system.ts";
 
 /**
  * Writes this process' number for scripts, and removes it when disposed. Whoever reads the file

@@ -1,9 +1,9 @@
 import { link, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { getSystemErrorMessage } from "node:util";
 import { syncDirectory } from "../../lib/durable-file.ts";
-import { FlockerError, messageOf } from "../../lib/errors.ts";
+import { FlockerError } from "../../lib/errors.ts";
+import { systemReason } from "../../lib/system.ts";
 import { checkSchema } from "./migrations.ts";
 import { readStoreRow, writeStoreRow } from "./sqlite-rows.ts";
 import { isFull, storeFailure } from "./store-errors.ts";
@@ -44,9 +44,7 @@ async function makeEmpty(partial: string, target: string): Promise<void> {
   try {
     await (await open(partial, "wx", 0o600)).close();
   } catch (cause) {
-    const errno = cause instanceof Error && "errno" in cause ? cause.errno : null;
-    const why = typeof errno === "number" ? getSystemErrorMessage(errno) : messageOf(cause);
-    throw unwritable(target, why, cause);
+    throw unwritable(target, systemReason(cause), cause);
   }
 }
 

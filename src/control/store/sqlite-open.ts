@@ -3,7 +3,7 @@ import { realpath } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { FlockerError } from "../../lib/errors.ts";
-import { makeDirectory } from "../../lib/make-directory.ts";
+import { makeDirectory } from "../../lib/system.ts";
 import { checkSchema, migrate, pragma } from "./migrations.ts";
 import { isBusy } from "./store-errors.ts";
 

@@ -1,5 +1,7 @@
 import { mkdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { getSystemErrorMessage } from "node:util";
+import { messageOf } from "./errors.ts";
 
 /**
  * Makes a directory and those above it that are missing; one that is there stays as it is. Not
@@ -27,4 +29,14 @@ async function makeOne(path: string, mode: number | undefined): Promise<void> {
 
 function codeOf(error: unknown): unknown {
   return error instanceof Error && "code" in error ? error.code : null;
+}
+
+/** What the operating system said, without Node.js's codes and names of calls around it. */
+export function systemReason(error: unknown): string {
+  if (!(error instanceof Error)) return messageOf(error);
+  if ("syscall" in error && error.syscall === "getaddrinfo")
+    return "no address of that name is known";
+  return "errno" in error && typeof error.errno === "number"
+    ? getSystemErrorMessage(error.errno)
+    : messageOf(error);
 }

@@ -1,8 +1,9 @@
-import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { makeDirectory } from "./make-directory.ts";
+import { makeDirectory, systemReason } from "./system.ts";
 
 test("a directory is made with those above it, and one that is there stays", async () => {
   const root = await mkdtemp(join(tmpdir(), "flocker-directory-"));
@@ -24,4 +25,22 @@ test("a file in its place or above it is an error", async () => {
 test("where the kernel makes no directories it is an error at once", async () => {
   await expect(makeDirectory("/proc/flocker")).rejects.toMatchObject({ code: "ENOENT" });
   await expect(makeDirectory("/proc/flocker/below")).rejects.toMatchObject({ code: "ENOENT" });
+});
+
+const failure = async (work: Promise<unknown>): Promise<string> =>
+  work.then(
+    () => "none",
+    (error: unknown) => systemReason(error),
+  );
+const listening = (host: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen({ host, port: 0 }, () => server.close(() => resolve()));
+  });
+
+test("a reason is in words, without codes and calls", async () => {
+  expect(await failure(readFile("/nowhere/x"))).toBe("no such file or directory");
+  expect(await failure(listening("192.0.2.1"))).toBe("address not available");
+  expect(await failure(listening("name.invalid"))).toBe("no address of that name is known");
+  expect(await failure(Promise.reject(new Error("as it is")))).toBe("as it is");
 });
