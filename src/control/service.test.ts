@@ -185,6 +185,34 @@ describe("a control service that runs", () => {
     expect((await agent.until("names")).entries).toEqual([{ name: "kept", datasetId }]);
   });
 
+  test("what is in the trash is there after a restart, and comes back under another name", async () => {
+    const dataPath = newDataPath();
+    const datasetId = parseDatasetId(randomUUID());
+    {
+      await using service = await start({ dataPath });
+      using agent = await joined(service);
+      const wanted = { primary: node, dataset_id: datasetId, metadata: { name: "db" } };
+      await ask(service, "POST", "/v1/configuration/datasets", wanted);
+      await ask(service, "DELETE", `/v1/configuration/datasets/${datasetId}`);
+      agent.send({ kind: "release_begun", datasetId, generation: 1 });
+      agent.send({ kind: "report", datasetId, report: { kind: "released", generation: 1 } });
+      await expect
+        .poll(async () => (await ask(service, "GET", "/v1/trash")).body, { timeout: 5_000 })
+        .toMatchObject({ datasets: [{ dataset_id: datasetId, name: "db", phase: "trashed" }] });
+    }
+    await using service = await start({ dataPath });
+    using agent = await joined(service);
+    const path = `/v1/trash/${datasetId}`;
+    const restored = await ask(service, "POST", `${path}/restore`, { as: "db2" });
+    expect(restored).toMatchObject({ status: 200, body: { name: "db2", deleted: false } });
+    await agent.until("names", ({ entries }) => entries.some(({ name }) => name === "db2"));
+    expect(await ask(service, "POST", `${path}/purge`)).toMatchObject({
+      status: 409,
+      body: { code: "NOT_IN_TRASH" },
+    });
+    expect((await ask(service, "GET", "/v1/trash")).body).toEqual({ datasets: [], next: null });
+  });
+
   test("one node's certificate does not speak for another node", async () => {
     const entries: Entry[] = [];
     await using service = await start({ log: recordingLogger(entries) });
