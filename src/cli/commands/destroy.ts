@@ -5,8 +5,8 @@ export const destroy = command({
   name: "destroy",
   summary: "Delete a dataset, as its reclaim policy says",
   details: [
-    "With the policy `trash`, the default, its volume is kept in the trash; with --purge it is " +
-      "destroyed, whatever the policy says.",
+    "With the policy `trash`, the default, its volume is kept for seven days, and `flockerctl trash " +
+      "restore` brings it back; with --purge it is destroyed, whatever the policy says.",
   ],
   examples: ["flockerctl destroy --dataset 5540d6e3", "flockerctl destroy -d 5540d6e3 --purge"],
   args: {

@@ -16,7 +16,11 @@ export const list = command({
   ],
   examples: ["flockerctl ls", "flockerctl ls --long", "flockerctl ls --json"],
   args: {
-    deleted: { kind: "flag", short: "d", help: "Nothing yet: what is in the trash is not listed" },
+    deleted: {
+      kind: "flag",
+      short: "d",
+      help: "Nothing: `flockerctl trash ls` lists what is in the trash",
+    },
     long: { kind: "flag", short: "l", help: "Whole ids of servers" },
     human: { kind: "flag", short: "h", help: "Nothing: sizes are always in gibibytes" },
   },
