@@ -13,7 +13,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   control: ["lib", "domain", "planner", "protocol", "ca"],
   "agent/core": ["lib", "domain", "planner", "protocol", "backends"],
   "agent/local": ["lib", "domain", "planner", "protocol", "backends", "agent/core"],
-  agent: ["lib", "domain", "planner", "protocol", "backends"],
+  agent: ["lib", "domain", "planner", "protocol", "backends", "ca"],
   containers: ["lib", "domain"],
   "docker-plugin": ["lib", "domain", "agent/core"],
   ca: ["lib", "domain"],

@@ -1,6 +1,7 @@
 import { type KeyObject, X509Certificate, createPrivateKey } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { ConnectionOptions, TlsOptions } from "node:tls";
+import type { NodeId } from "../domain/ids.ts";
 import { FlockerError } from "../lib/errors.ts";
 import { systemMessage } from "./credential-files.ts";
 import {
@@ -90,6 +91,27 @@ export function clientTls(
 ): ConnectionOptions {
   const { ca, cert, key } = credentials;
   return { ca, cert, key, servername: controlServiceName, rejectUnauthorized: true, minVersion };
+}
+
+/**
+ * Options of a node that dials another one: only that node may answer, whatever address it has.
+ * Its certificate names no host.
+ */
+export function peerTls(credentials: TlsCredentials, node: NodeId): ConnectionOptions {
+  const { ca, cert, key } = credentials;
+  return {
+    ca,
+    cert,
+    key,
+    rejectUnauthorized: true,
+    minVersion: "TLSv1.3",
+    checkServerIdentity: (_host, { raw }) => {
+      const identity = peerIdentity(new X509Certificate(raw));
+      if (identity.kind === "node" && identity.nodeId === node) return undefined;
+      const who = describeIdentity(identity);
+      return new FlockerError("CERTIFICATE_INVALID", `${who} answered instead of node ${node}`);
+    },
+  };
 }
 
 /** How each kind of file is made, for the messages about a missing one. */
