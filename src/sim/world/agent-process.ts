@@ -10,6 +10,7 @@ import type { DatasetRecord } from "../../domain/record.ts";
 import { unreachable } from "../../lib/assert.ts";
 import { type ErrorCode, FlockerError, messageOf } from "../../lib/errors.ts";
 import type { Action } from "../../planner/action.ts";
+import type { NameEntry } from "../../protocol/agent-messages.ts";
 import { Strand } from "../clock.ts";
 import type { Machine } from "./machine.ts";
 import { ModelDriver, capabilitiesOf } from "./model-driver.ts";
@@ -44,7 +45,7 @@ export type AgentSurroundings = {
   readonly dial: (agent: AgentProcess) => Connection | null;
   readonly users: (dataset: DatasetId) => readonly string[];
   readonly answered: (callId: number, answer: PluginAnswer) => void;
-  readonly namesHeard: (names: readonly string[]) => void;
+  readonly namesHeard: (entries: readonly NameEntry[]) => void;
   readonly claimHeard: (record: DatasetRecord) => void;
   readonly persisted: (agent: AgentProcess) => void;
 };
@@ -170,7 +171,7 @@ export class AgentProcess {
       }
       this.heardControl = true;
       if (message.kind === "names") {
-        this.around.namesHeard(message.entries.map(({ name }) => name));
+        this.around.namesHeard(message.entries);
       }
       if (message.kind === "records") {
         for (const { record } of message.entries) this.around.claimHeard(record);

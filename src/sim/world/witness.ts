@@ -1,17 +1,23 @@
 import type { PluginAnswer } from "../../agent/core/plugin-call.ts";
 import type { DatasetId, NodeId } from "../../domain/ids.ts";
 import { type DatasetRecord, nameOf } from "../../domain/record.ts";
+import type { NameEntry } from "../../protocol/agent-messages.ts";
 import type { StoreMedium } from "./store-medium.ts";
 import type { World } from "./world.ts";
 
 const requestMs = 130_000;
 const abandonedGraceMs = [8_000, 25_000, 60_000];
 
+type Told = { readonly dataset: DatasetId; readonly hosts: Map<string, number> };
+
 /** Says what happened, for the checkers: it looks at the world, never into a core. */
 export class Witness {
   readonly #world: World;
-  /** Hosts that were connected when a name was acknowledged, or were told of it since. */
-  readonly #told = new Map<string, Map<string, number>>();
+  /**
+   * Hosts that were connected when a name was acknowledged, or were told since that this very
+   * dataset has it: what a slow connection still brings of an earlier one tells nothing.
+   */
+  readonly #told = new Map<string, Told>();
   readonly #last = new Map<DatasetId, DatasetRecord>();
   readonly #holder = new Map<DatasetId, NodeId>();
   /** When a node last had a reason to get a dataset: a Mount or an order. */
@@ -37,7 +43,8 @@ export class Witness {
       const session = control?.core.state.sessionOf(node)?.number ?? null;
       return session !== null && agent?.core.state.link?.session === session;
     });
-    this.#told.set(name, new Map(live.map(({ node }) => [node, context.nowMs])));
+    const hostsTold = new Map(live.map(({ node }) => [node, context.nowMs]));
+    this.#told.set(name, { dataset, hosts: hostsTold });
     context.tell({ kind: "configuration_acknowledged", what: "created", dataset, name });
   }
 
@@ -46,10 +53,11 @@ export class Witness {
     return this.#world.control?.core.state.records.get(dataset);
   }
 
-  namesHeard(node: string, names: readonly string[]): void {
-    for (const name of names) {
+  namesHeard(node: string, entries: readonly NameEntry[]): void {
+    for (const { name, datasetId } of entries) {
       const told = this.#told.get(name);
-      if (told?.has(node) === false) told.set(node, this.#world.context.nowMs);
+      if (told?.dataset !== datasetId || told.hosts.has(node)) continue;
+      told.hosts.set(node, this.#world.context.nowMs);
     }
   }
 
@@ -127,7 +135,7 @@ export class Witness {
   getAnswered(node: string, name: string, answer: PluginAnswer, askedMs: number): void {
     const { context } = this.#world;
     const found = answer.kind === "volume";
-    const neverHeard = (this.#told.get(name)?.get(node) ?? Infinity) >= askedMs;
+    const neverHeard = (this.#told.get(name)?.hosts.get(node) ?? Infinity) >= askedMs;
     if (!found && neverHeard) context.marks.hit("get denied, name never heard here");
     context.tell({ kind: "get_answered", node, name, found, neverHeard });
   }

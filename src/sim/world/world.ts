@@ -156,7 +156,7 @@ export class World {
       users: (dataset) => host.engine.users(dataset),
       answered: (callId, answer) => host.engine.answered(callId, answer),
       claimHeard: (record) => this.witness.claimHeard(host.node, record),
-      namesHeard: (names) => this.witness.namesHeard(host.node, names),
+      namesHeard: (entries) => this.witness.namesHeard(host.node, entries),
       persisted: () => {},
     });
   }
