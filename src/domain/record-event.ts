@@ -36,6 +36,8 @@ export type RecordEvent =
   | {
       readonly kind: "overridden";
       readonly node: NodeId;
+      /** Nodes whose fallbacks nobody can get at either: none of them is made live. */
+      readonly away?: readonly NodeId[];
       readonly op: OpId;
       readonly atMs: number;
     }

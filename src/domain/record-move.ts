@@ -153,17 +153,21 @@ export function copyStep(record: DatasetRecord, event: CopyEvent): DatasetRecord
 }
 
 /**
- * A person gave the node of the live copy up: the newest copy elsewhere becomes the live one, and
+ * A person gave the node of the live copy up: the newest fallback elsewhere becomes live, and
  * what the dead node has diverges in the same commit. Without one its owner keeps the right to it.
  */
-export function withoutNode(record: DatasetRecord, node: NodeId, atMs: number): DatasetRecord {
+export function withoutNode(
+  record: DatasetRecord,
+  { node, atMs, away = [] }: Of<"overridden">,
+): DatasetRecord {
   const { move } = record;
   const concerned = move !== null && (move.source === node || move.target === node);
   const ended = concerned ? endedWithout(record, move, { node, atMs }) : record;
   const live = liveCopy(ended);
   if (live?.node !== node) return ended;
   const best = ended.copies
-    .filter((one) => one.role === "fallback" && !one.discarding && one.node !== node)
+    .filter(({ role, discarding }) => role === "fallback" && !discarding)
+    .filter((one) => one.node !== node && !away.includes(one.node))
     .sort((a, b) => b.generation - a.generation || b.sinceMs - a.sinceMs)[0];
   if (best === undefined) return ended;
   return change(ended, (one) => {

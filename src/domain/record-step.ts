@@ -252,7 +252,7 @@ function localTakenAway(
   const kept = held
     ? { ...record, claim: null, superseded: [...without(record.superseded, node), node] }
     : record;
-  const next = event.kind === "overridden" ? withoutNode(kept, node, event.atMs) : kept;
+  const next = event.kind === "overridden" ? withoutNode(kept, event) : kept;
   return next === record ? refuse("no_claim") : next;
 }
 

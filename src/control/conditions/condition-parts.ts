@@ -3,6 +3,7 @@ import type { NodeId } from "../../domain/ids.ts";
 import type { Copy, DatasetRecord } from "../../domain/record.ts";
 import type { Observation } from "../../protocol/agent-messages.ts";
 import type { CoreState } from "../core/core-state.ts";
+import { isGivenUp } from "../core/operations.ts";
 import type { Session } from "../core/state.ts";
 import { hasPool } from "../core/moves.ts";
 
@@ -85,6 +86,18 @@ export function ageText(ms: number): string {
     : `${Math.floor(seconds / 86_400)} days`;
 }
 
+/** Fallbacks that a person's word could make live, newest first. */
+export function fallbacksBut(
+  state: CoreState,
+  record: DatasetRecord,
+  node: NodeId,
+): readonly Copy[] {
+  return record.copies
+    .filter((one) => one.role === "fallback" && one.node !== node && !one.discarding)
+    .filter((one) => !isGivenUpNode(state, one.node))
+    .sort((x, y) => y.generation - x.generation || y.sinceMs - x.sinceMs);
+}
+
 /** What is left of a local dataset without the node of its live copy, and how old it is. */
 export function withoutText(
   state: CoreState,
@@ -92,9 +105,7 @@ export function withoutText(
   node: NodeId,
   nowMs: number,
 ): string {
-  const others = record.copies
-    .filter((one) => one.role === "fallback" && one.node !== node && !one.discarding)
-    .sort((x, y) => y.generation - x.generation || y.sinceMs - x.sinceMs);
+  const others = fallbacksBut(state, record, node);
   const [parted] = record.copies.filter((one) => one.role === "diverged" && one.node !== node);
   if (others.length === 0 && parted !== undefined) {
     return (
@@ -105,6 +116,11 @@ export function withoutText(
   if (others.length === 0) return "no other node has a copy of it: it is only there";
   const texts = others.map((one) => `${nodeText(state, one.node)} has a ${copyText(one, nowMs)}`);
   return `${texts.join(", ")}; what was written after that would be lost`;
+}
+
+function isGivenUpNode(state: CoreState, node: NodeId): boolean {
+  const entry = state.nodes.get(node);
+  return entry !== undefined && isGivenUp(entry);
 }
 
 function copyText({ role, sinceMs }: Copy, nowMs: number): string {

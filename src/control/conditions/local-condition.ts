@@ -5,6 +5,7 @@ import type { CoreState } from "../core/core-state.ts";
 import {
   ageText,
   capital,
+  fallbacksBut,
   heldText,
   nodeText,
   noPool,
@@ -142,10 +143,11 @@ export function awayCondition(
     );
   }
   if (entry?.declaredDead === true) {
+    const again = `; to go on with what is left: flockerctl node declare-dead ${node}`;
     return condition(
       "WAITING_FOR_NODE",
       `Its live copy is on ${who}, which was declared dead; ${left}. It is used again when that ` +
-        "node is back.",
+        `node is back${fallbacksBut(state, record, node).length > 0 ? again : ""}.`,
     );
   }
   const gone = silent(state, node, "has the live copy and");

@@ -163,6 +163,18 @@ describe("a copy that diverged", () => {
     );
   });
 
+  test("is not made while the only fallback is on a node that was given up too", () => {
+    const bed = new LocalBed().heldByA().moveTo(b);
+    bed.disconnect(a);
+    bed.core.declareDead(a, false, bed.pass());
+    bed.disconnect(b);
+    bed.core.declareDead(b, false, bed.pass());
+    expect(liveCopy(bed.record)?.node).toBe(b);
+    bed.hello(a);
+    bed.core.declareDead(b, false, bed.pass());
+    expect(liveCopy(bed.record)?.node).toBe(a);
+  });
+
   test("can be rescued as a new dataset once its node has stopped using it", () => {
     const bed = parted();
     const wanted = { datasetId: bed.id, node: b, name: "saved" };

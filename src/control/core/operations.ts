@@ -140,6 +140,11 @@ export function declareDead(
   return ended;
 }
 
+/** A person said that it is gone, and it has not spoken since. */
+export function isGivenUp({ declaredDead, removed }: NodeEntry): boolean {
+  return declaredDead || removed;
+}
+
 /** Which fallbacks a person's word has made live. */
 function promotedBy(
   state: CoreState,
@@ -160,6 +165,7 @@ function promotedBy(
 
 function overrideAll(state: CoreState, nodeId: NodeId, nowMs: number): readonly DatasetId[] {
   const ended: DatasetId[] = [];
+  const away = [...state.nodes.values()].filter(isGivenUp).map((entry) => entry.nodeId);
   for (const { datasetId, op } of state.records.values()) {
     if (op?.executor?.node === nodeId) {
       state.apply(datasetId, { kind: "op_vanished", op: op.id, atMs: nowMs });
@@ -167,6 +173,7 @@ function overrideAll(state: CoreState, nodeId: NodeId, nowMs: number): readonly 
     const refused = state.apply(datasetId, {
       kind: "overridden",
       node: nodeId,
+      away,
       op: state.newOp(),
       atMs: nowMs,
     });
