@@ -297,6 +297,10 @@ describe("a person's word about a node", () => {
     expect(err).toContain(`${gone} old (deleted): its volume is on this node alone`);
     expect(err).toContain("is put aside there: flockerctl copies ls");
     expect(err).not.toContain("may be destroyed as a whole");
+    service.nodes = [testNode(nodeA, "h1"), testNode(nodeB, "h2", { status: "dead" })];
+    expect((await run("node declare-dead h1 --yes")).err).toContain(
+      `${shop} shop (not in use): no other node has a copy`,
+    );
   });
 
   test("--force is passed on", async () => {

@@ -28,7 +28,7 @@ export function heldLines({ uuid, host }: NodeView, cluster: Cluster): readonly 
   );
   const kept = copies.filter((one) => one.deleted && isLiveAt(one, uuid));
   const shared = held.some((one) => one.copies.length === 0);
-  const parted = held.some((one) => one.copies.length > 0 && fallbacks(one, uuid).length > 0);
+  const parted = held.some((one) => fallbacks(one, uuid, cluster).length > 0);
   return [
     `Node ${uuid} (${host}) holds ${held.length === 0 ? "no dataset" : counted(held.length, "dataset")}.`,
     ...held.map((one) => `${heldText(one)}: ${loss(one, uuid, cluster)}`),
@@ -57,13 +57,20 @@ function heldText({ dataset_id: id, name, users, claim }: DatasetView): string {
   return `  ${id} ${name ?? "(no name)"} (${used}${generation})`;
 }
 
-function fallbacks({ copies }: DatasetView, node: string): readonly CopyView[] {
-  return copies.filter((one) => one.role === "fallback" && one.node !== node && !one.discarding);
+/** Those that could be made live: a node that was given up too has none. */
+function fallbacks({ copies }: DatasetView, node: string, { nodes }: Cluster): readonly CopyView[] {
+  const gone = new Set(
+    nodes.flatMap(({ uuid, status }) => (status === "dead" || status === "removed" ? [uuid] : [])),
+  );
+  return copies
+    .filter((one) => one.role === "fallback" && !one.discarding)
+    .filter((one) => one.node !== node && !gone.has(one.node));
 }
 
-function loss(dataset: DatasetView, node: string, { nodes, nowMs }: Cluster): string {
+function loss(dataset: DatasetView, node: string, cluster: Cluster): string {
+  const { nodes, nowMs } = cluster;
   if (!isLiveAt(dataset, node)) return "what was not synced is lost";
-  const others = fallbacks(dataset, node).map((one) => {
+  const others = fallbacks(dataset, node, cluster).map((one) => {
     const age = ageText(nowMs - Date.parse(one.since));
     return `${serverText(one.node, nodes, false)} has a fallback that is ${age} old (${one.since})`;
   });
