@@ -56,6 +56,16 @@ describe("an order of a local dataset", () => {
     expect(bed.record.claim).toBeNull();
   });
 
+  test("to a node that is away leaves it in use where it lies, and moves it when that is back", () => {
+    const bed = held();
+    bed.disconnect(b);
+    bed.order(b);
+    bed.reboot(a);
+    expect(bed.record).toMatchObject({ claim: { node: a, generation: 2 }, primary: b });
+    bed.hello(b);
+    expect(bed.record).toMatchObject({ claim: { node: a }, move: { target: b } });
+  });
+
   test("to a node without that pool is refused", () => {
     const bed = held();
     bed.disconnect(b);
