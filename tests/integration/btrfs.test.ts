@@ -164,6 +164,14 @@ describe("a pool that is given", () => {
   });
 });
 
+test("a machine without the tools is told in one sentence what is missing", () => {
+  const args = ["src/main/flocker.ts", "driver", "test", "btrfs"];
+
+  expect(() => run("env", "PATH=/nonexistent", process.execPath, ...args)).toThrow(
+    "needs the program btrfs, which is not installed (package btrfs-progs).",
+  );
+});
+
 describe("a full volume", () => {
   test("says EDQUOT or ENOSPC, can be emptied and stamped, and keeps its limit after a move", async () => {
     await using bench = await btrfsBench();
