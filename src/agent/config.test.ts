@@ -31,6 +31,8 @@ describe("agent.yml", () => {
           options: { root_path: "/var/lib/flocker/loopback" },
         },
       ],
+      peerPort: 4525,
+      peerBytesPerSecond: null,
       unknownNames: "deny",
       notices: [],
     });
@@ -62,12 +64,30 @@ unknown_names: hold
     expect(configuration.unknownNames).toBe("hold");
   });
 
+  test("says how streams to other nodes pass", () => {
+    const text = `${old}peer_port: 4600\npeers: { bytes_per_second: 50M, retries: 3 }\n`;
+
+    const configuration = parseAgentConfig(text);
+
+    expect(configuration).toMatchObject({ peerPort: 4600, peerBytesPerSecond: 50 << 20 });
+    expect(configuration.notices).toEqual([
+      "agent.yml:9:33: the key retries is not known in peers and does nothing; known are " +
+        "bytes_per_second.",
+    ]);
+  });
+
+  test("need not say anything of pools", () => {
+    const text = "version: 1\ncontrol-service: { hostname: 10.0.0.1 }\n";
+
+    expect(parseAgentConfig(text).pools).toBe(null);
+  });
+
   test("accepts keys that it does not know at the top, and says so", () => {
     const { notices } = parseAgentConfig(`${old}logging: { version: 1 }\nextra: 1\n`);
 
     expect(notices).toEqual([
       "agent.yml:9:1: the key extra is not known and does nothing; known are version, " +
-        "control-service, dataset, pools, unknown_names, logging.",
+        "control-service, dataset, pools, unknown_names, peer_port, peers, logging.",
       "agent.yml:8:1: the key logging is accepted and does nothing.",
     ]);
     expect(parseAgentConfig(`${old}logging: {}\n`).notices).toEqual([]);
@@ -77,7 +97,6 @@ unknown_names: hold
     ["version:", "version"],
     ["control-service:", "control-service"],
     ["hostname:", "control-service.hostname"],
-    ["dataset:", "dataset"],
     ["backend:", "dataset.backend"],
   ])("without %s says which key is missing", (start, key) => {
     const gone = changed(start, `${start.startsWith("h") || start.startsWith("b") ? "  " : ""}x:`);
@@ -101,6 +120,9 @@ unknown_names: hold
     ["root_path:", "  default_size: 0", "7:3: Key dataset.default_size must be bytes, or"],
     ["root_path:", "  default_size: 9007199254740993", "7:3: Key dataset.default_size must be"],
     ["root_path:", "unknown_names: no", "7:1: Key unknown_names must be deny or hold."],
+    ["root_path:", "peer_port: 0", "7:1: Key peer_port must be a whole number from 1 to 65535"],
+    ["root_path:", "peers: 50M", "7:1: Key peers must be a mapping of keys to values."],
+    ["root_path:", "peers: { bytes_per_second: fast }", "7:10: Key peers.bytes_per_second must be"],
     ["root_path:", "version: 1", "7:1: Map keys must be unique"],
     ["root_path:", "pools: [1]", "7:1: Key pools must be a mapping of keys to values."],
     ["root_path:", "pools: { default: { backend: x } }", "7:10: Key pools.default and the key"],

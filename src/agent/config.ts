@@ -15,8 +15,14 @@ export type PoolConfig = {
 export type AgentConfig = {
   readonly controlHost: string;
   readonly controlPort: number;
-  /** Sorted by name; at least one. `dataset` of the old format is the pool `default`. */
-  readonly pools: readonly PoolConfig[];
+  /**
+   * Sorted by name. `dataset` of the old format is the pool `default`. Null when the file says
+   * nothing of pools: the node's own disks are used if they can be.
+   */
+  readonly pools: readonly PoolConfig[] | null;
+  readonly peerPort: number;
+  /** What all streams to other nodes may take together; null is no limit. */
+  readonly peerBytesPerSecond: number | null;
   /** Whether an unknown volume name is denied while the control service cannot be asked. */
   readonly unknownNames: "deny" | "hold";
   /** What was accepted but does nothing, for the log: sentences that name key and place. */
@@ -24,7 +30,19 @@ export type AgentConfig = {
 };
 
 const portDefault = 4524;
-const topKeys = ["version", "control-service", "dataset", "pools", "unknown_names", "logging"];
+/** Where agents listen for the streams of moves. */
+const peerPortDefault = 4525;
+const topKeys = [
+  "version",
+  "control-service",
+  "dataset",
+  "pools",
+  "unknown_names",
+  "peer_port",
+  "peers",
+  "logging",
+];
+const peerKeys = ["bytes_per_second"];
 const controlKeys = ["hostname", "port"];
 
 type Values = Readonly<Record<string, unknown>>;
@@ -60,10 +78,12 @@ class AgentFile {
     if (root["version"] !== 1) throw this.#wrong(["version"], "must be 1");
     return {
       ...this.#controlService(root),
-      pools: this.#pools(root),
+      pools: "pools" in root || "dataset" in root ? this.#pools(root) : null,
+      ...this.#peers(root),
       unknownNames: this.#unknownNames(root),
       notices: [
         ...this.#unknown([], root, topKeys),
+        ...("peers" in root ? this.#unknown(["peers"], this.#object(["peers"]), peerKeys) : []),
         ...this.#unknown(["control-service"], this.#object(["control-service"]), controlKeys),
         ...this.#logging(root),
       ],
@@ -78,14 +98,30 @@ class AgentFile {
     if (typeof hostname !== "string" || !isHostname(hostname)) {
       throw this.#wrong(["control-service", "hostname"], "must be a host name or an IP address");
     }
-    if (!isInteger(port) || port < 1 || port > 65_535) {
+    if (!isPort(port)) {
       throw this.#wrong(["control-service", "port"], "must be a whole number from 1 to 65535");
     }
     return { controlHost: hostname, controlPort: port };
   }
 
+  #peers(root: Values): Pick<AgentConfig, "peerPort" | "peerBytesPerSecond"> {
+    const { peer_port: peerPort = peerPortDefault } = root;
+    if (!isPort(peerPort)) {
+      throw this.#wrong(["peer_port"], "must be a whole number from 1 to 65535");
+    }
+    const peers = "peers" in root ? this.#object(["peers"]) : {};
+    const { bytes_per_second: limit } = peers;
+    const peerBytesPerSecond = limit === undefined ? undefined : parseBytes(limit);
+    if (peerBytesPerSecond === null) {
+      throw this.#wrong(
+        ["peers", "bytes_per_second"],
+        "must be bytes, or a number with k, M, G or T, like 50M",
+      );
+    }
+    return { peerPort, peerBytesPerSecond: peerBytesPerSecond ?? null };
+  }
+
   #pools(root: Values): readonly PoolConfig[] {
-    if (!("pools" in root)) this.#require(root, ["dataset"]);
     const named = "pools" in root ? this.#object(["pools"]) : {};
     if ("dataset" in root && "default" in named) {
       throw this.#wrong(
@@ -190,6 +226,10 @@ function invalid(sentence: string): FlockerError {
 
 function isInteger(value: unknown): value is number {
   return Number.isSafeInteger(value);
+}
+
+function isPort(value: unknown): value is number {
+  return isInteger(value) && value >= 1 && value <= 65_535;
 }
 
 /** RFC 1034, as JSON schema's format `hostname`; IP addresses too. */

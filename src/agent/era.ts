@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { mkdir, readFile, statfs, writeFile, rename } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { type BootId, parseBootId } from "../domain/ids.ts";
@@ -62,8 +64,33 @@ async function readOrNull(path: string): Promise<string | null> {
   }
 }
 
+/**
+ * The address by which this machine is seen from where the control service is, and so most likely
+ * by the other nodes. Sends nothing. A control service on this very machine says nothing of that.
+ */
+export async function addressTowards(host: string): Promise<string> {
+  const socket = createSocket({ type: "udp4" });
+  try {
+    const connected = once(socket, "connect");
+    socket.connect(discardPort, host);
+    await connected;
+    const { address } = socket.address();
+    return address.startsWith("127.") ? ownAddress() : address;
+  } catch {
+    return ownAddress(); // No route to it yet, or its name is not known.
+  } finally {
+    socket.close();
+  }
+}
+
+const discardPort = 9;
+/** Of engines and hypervisors: nobody else reaches this machine by them. */
+const inner = /^(?:docker|br-|veth|virbr|cni|flannel)/;
+
 /** The first address of this machine that is not loopback; for people and the old node list. */
-export function ownAddress(): string {
-  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+function ownAddress(): string {
+  const named = Object.entries(networkInterfaces());
+  const outer = named.filter(([name]) => !inner.test(name));
+  const all = [...outer, ...named].flatMap(([, list]) => list ?? []);
   return all.find(({ family, internal }) => family === "IPv4" && !internal)?.address ?? "127.0.0.1";
 }

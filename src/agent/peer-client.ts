@@ -9,6 +9,7 @@ import type { LocalBackend, StreamSum } from "../backends/local.ts";
 import type { DatasetId, NodeId } from "../domain/ids.ts";
 import type { StreamStage } from "../domain/local-copy.ts";
 import { FlockerError, messageOf } from "../lib/errors.ts";
+import { midway, type OnStep } from "../planner/steps.ts";
 import type { Progress } from "../protocol/agent-messages.ts";
 import type { Incoming } from "./local/peers.ts";
 import {
@@ -20,6 +21,7 @@ import {
   type PeerRequest,
   trailers,
 } from "./peer-protocol.ts";
+import { Throttle } from "./throttle.ts";
 
 export type PeerClientOptions = {
   /** Accepts the certificate of this one node alone. */
@@ -27,6 +29,7 @@ export type PeerClientOptions = {
   readonly progressed: (datasetId: DatasetId, progress: Progress) => void;
   /** A source that says nothing for so long is given up; its target dials again. */
   readonly idleMsMax?: number;
+  readonly onStep?: OnStep | undefined;
 };
 
 const idleMsMaxDefault = 120_000;
@@ -58,7 +61,12 @@ export class PeerClient {
       onBase: headerOf(response, headers.onBase) === "true",
       reserveBytes: reserveBytes(totalBytes ?? 0),
     };
-    const passing = pipeline(response, meter, { signal: call.signal });
+    // The limit is the sender's; here only the first bytes are waited for, by tests.
+    const gate = new Throttle(null).stream(
+      call.signal,
+      midway(this.#options.onStep, "receive_copy.midway"),
+    );
+    const passing = pipeline(response, gate, meter, { signal: call.signal });
     const receiving = backend.receive(stream, meter, call).catch((error: unknown) => {
       response.destroy(); // Whatever it could not take, nobody else will.
       throw error;

@@ -12,7 +12,7 @@ import type { DatasetId, OpId } from "../domain/ids.ts";
 import type { DatasetRecord, Move } from "../domain/record.ts";
 import { errorCodes, FlockerError, hasCode, messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
-import { type OnStep, stepped } from "../planner/steps.ts";
+import { midway, type OnStep, stepped } from "../planner/steps.ts";
 import { headers, parsePeerRequest, type PeerRequest, trailers } from "./peer-protocol.ts";
 import { Throttle } from "./throttle.ts";
 
@@ -183,10 +183,15 @@ export class PeerServer implements AsyncDisposable {
     call: Call,
   ): Promise<StreamSum> {
     const bytes = new PassThrough();
-    const passing = pipeline(bytes, this.#throttle.stream(signal), response, {
-      end: false,
-      signal,
-    });
+    const passing = pipeline(
+      bytes,
+      this.#throttle.stream(signal, midway(this.#options.onStep, "send.midway")),
+      response,
+      {
+        end: false,
+        signal,
+      },
+    );
     const [sent, passed] = await Promise.allSettled([backend.send(stream, bytes, call), passing]);
     if (sent.status === "rejected") throw sent.reason;
     if (passed.status === "rejected") throw passed.reason;

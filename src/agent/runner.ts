@@ -1,39 +1,48 @@
 import type { AttachableBackend, Call } from "../backends/attachable.ts";
-import type { DatasetId } from "../domain/ids.ts";
+import type { LocalBackend } from "../backends/local.ts";
+import type { DatasetId, OpId } from "../domain/ids.ts";
 import type { DatasetRecord } from "../domain/record.ts";
-import { errorCodes, type ErrorCode, FlockerError, hasCode, messageOf } from "../lib/errors.ts";
+import { FlockerError, hasCode, messageOf } from "../lib/errors.ts";
 import { exec } from "../lib/exec.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Action } from "../planner/action.ts";
-import type { ObservedAttachable } from "../planner/observed.ts";
-import type { ControlMessage } from "../protocol/agent-messages.ts";
+import type { LocalAction } from "../planner/local-action.ts";
+import { type OnStep, stepped } from "../planner/steps.ts";
+import type { AgentMessage, ControlMessage } from "../protocol/agent-messages.ts";
 import { AgentCore } from "./core/agent-core.ts";
 import type { AgentOptions } from "./core/agent-state.ts";
 import type { AgentEffect, AgentEvent, EngineSeen, Outcome, StartOutcome } from "./core/effects.ts";
 import { execute, type Ports } from "./core/executor.ts";
-import type { Host } from "./core/host.ts";
+import type { Host, LocalHost } from "./core/host.ts";
 import { observe } from "./core/observe.ts";
 import type { PluginAnswer, PluginCall } from "./core/plugin-call.ts";
+import { executeLocal, type LocalPorts } from "./local/execute-local.ts";
+import { observeLocal } from "./local/observe-local.ts";
+import type { Peers } from "./local/peers.ts";
+import { failureOf } from "./outcome.ts";
 import type { StateFiles } from "./state-files.ts";
 
 export type RunnerOptions = {
   readonly agent: AgentOptions;
-  readonly host: Host;
+  readonly host: Host & LocalHost;
   readonly backends: ReadonlyMap<string, AttachableBackend>;
+  /** Pools on this node's own disks, by name. */
+  readonly localBackends: ReadonlyMap<string, LocalBackend>;
+  readonly peers: Peers;
   readonly files: StateFiles;
   readonly lockDir: string;
   readonly log: Logger;
   /** Monotonic; counts from any origin. */
   readonly nowMs: () => number;
   readonly newId: () => string;
-  readonly send: (message: Extract<AgentEffect, { readonly kind: "send" }>["message"]) => void;
+  readonly send: (message: AgentMessage) => void;
   readonly disconnect: (reason: string) => void;
   /** Whether the engine sees what was shown; null when there is no engine to ask. */
   readonly seenByEngine: (datasetId: DatasetId, call: Call) => Promise<boolean | null>;
   /** Starts a container that waits for its volume, and no other; never rejects. */
   readonly startContainer: (id: string, signal: AbortSignal) => Promise<StartOutcome>;
-  /** Called before and after each step of an action; the acceptance tests kill here. */
-  readonly onStep?: (step: string, phase: "before" | "after") => Promise<void>;
+  /** Announced before and after each step of `stepTable`; the acceptance tests kill here. */
+  readonly onStep?: OnStep | undefined;
   /** A file that cannot be written ends the process: the next start checks before it serves. */
   readonly onFatal: (error: unknown) => void;
 };
@@ -41,6 +50,9 @@ export type RunnerOptions = {
 const tickMs = 200;
 const observeMsMax = 60_000;
 const executeMsMax = 300_000;
+
+type Of<Kind extends AgentEffect["kind"]> = Extract<AgentEffect, { readonly kind: Kind }>;
+type BusyChild = { readonly kind: "unknown"; readonly reason: string; readonly busy: boolean };
 
 /** The impure shell of the agent: performs the core's effects and feeds the answers back. */
 export class Runner implements AsyncDisposable {
@@ -51,6 +63,8 @@ export class Runner implements AsyncDisposable {
   readonly #answers = new Map<number, (answer: PluginAnswer) => void>();
   /** Datasets whose lock was found free of children of an earlier agent. */
   readonly #unlocked = new Set<DatasetId>();
+  /** Of the steps on this node's own disks that are being carried out. */
+  readonly #running = new Map<DatasetId, AbortController>();
   #nextCall = 1;
 
   constructor(options: RunnerOptions) {
@@ -102,7 +116,7 @@ export class Runner implements AsyncDisposable {
     const { log, files } = this.#options;
     switch (effect.kind) {
       case "send":
-        this.#options.send(effect.message);
+        this.#send(effect.message);
         break;
       case "disconnect":
         this.#options.disconnect(effect.reason);
@@ -114,9 +128,16 @@ export class Runner implements AsyncDisposable {
         this.#start(this.#execute(effect.action, effect.actionId));
         break;
       case "observe_local":
+        this.#start(this.#observeLocal(effect));
+        break;
       case "execute_local":
+        this.#start(this.#executeLocal(effect));
+        break;
       case "abort":
-        throw new Error(`${effect.kind}: no pool on this node's own disks can be opened`);
+        this.#running
+          .get(effect.datasetId)
+          ?.abort(new FlockerError("REVISION_CONFLICT", effect.reason));
+        break;
       case "start_container":
         this.#start(this.#startContainer(effect.containerId));
         break;
@@ -133,6 +154,22 @@ export class Runner implements AsyncDisposable {
         log[effect.level](effect.event, effect.fields);
         break;
     }
+  }
+
+  /** The record of which a move's source is this node; null when there is none. */
+  announced(move: OpId): DatasetRecord | null {
+    const { records, options } = this.#core.state;
+    for (const { record } of records.values()) {
+      if (record.move?.id === move && record.move.source === options.node) return record;
+    }
+    return null;
+  }
+
+  #send(message: AgentMessage): void {
+    const { send, onStep } = this.#options;
+    if (onStep === undefined || message.kind !== "report") return send(message);
+    const { kind } = message.report;
+    return this.#start(stepped(onStep, `report.${kind}`, async () => send(message)));
   }
 
   #start(work: Promise<void>): void {
@@ -156,31 +193,51 @@ export class Runner implements AsyncDisposable {
   }
 
   #ports(): Ports {
-    const { agent, host, backends } = this.#options;
+    const { agent, host, backends, onStep } = this.#options;
     return {
       node: agent.node,
       era: agent.bootId,
       clusterId: agent.clusterId,
       host,
-      backend: (pool) => {
-        const backend = backends.get(pool);
-        if (backend !== undefined) return backend;
-        throw new FlockerError("POOL_UNKNOWN", `This node has no pool named ${pool}.`);
-      },
+      backend: (pool) => poolNamed(backends, pool),
       valid: (action) => this.#core.state.stands(action),
+      onStep,
+    };
+  }
+
+  #localPorts(): LocalPorts {
+    const { agent, host, localBackends, peers, onStep } = this.#options;
+    return {
+      node: agent.node,
+      clusterId: agent.clusterId,
+      host,
+      backend: (pool) => poolNamed(localBackends, pool),
+      peers,
+      valid: (action) => this.#core.state.standsLocal(action),
+      onStep,
     };
   }
 
   async #observe(datasetId: DatasetId, record: DatasetRecord | null): Promise<void> {
     const call = this.#call(datasetId, observeMsMax, { actionId: this.#options.newId() });
     const busy = await this.#busyChild(datasetId, call);
-    const observed: ObservedAttachable =
-      busy ?? (await observe(datasetId, record, this.#ports(), call));
+    const observed = busy ?? (await observe(datasetId, record, this.#ports(), call));
     this.step({ kind: "observed", datasetId, observed });
   }
 
+  async #observeLocal(asked: Of<"observe_local">): Promise<void> {
+    const { datasetId } = asked;
+    const call = this.#call(datasetId, observeMsMax, { actionId: this.#options.newId() });
+    const busy = await this.#busyChild(datasetId, call);
+    const look =
+      busy === null
+        ? await observeLocal(asked, this.#localPorts(), call)
+        : { observed: busy, found: null };
+    this.step({ kind: "observed_local", datasetId, ...look });
+  }
+
   /** Before the first look: a child of an earlier agent may still be at work (design 4.4). */
-  async #busyChild(datasetId: DatasetId, call: Call): Promise<ObservedAttachable | null> {
+  async #busyChild(datasetId: DatasetId, call: Call): Promise<BusyChild | null> {
     if (this.#unlocked.has(datasetId)) return null;
     try {
       await exec("true", [], {
@@ -197,23 +254,38 @@ export class Runner implements AsyncDisposable {
   }
 
   async #execute(action: Action, actionId: string): Promise<void> {
-    const { onStep } = this.#options;
-    const call = this.#call(action.datasetId, executeMsMax, {
-      action: action.kind,
-      actionId,
-    });
+    const call = this.#call(action.datasetId, executeMsMax, { action: action.kind, actionId });
+    await this.#carryOut(action, call, () => execute(action, this.#ports(), call));
+  }
+
+  async #executeLocal({ action, actionId, peer }: Of<"execute_local">): Promise<void> {
+    const { datasetId, kind } = action;
+    const abort = new AbortController();
+    this.#running.set(datasetId, abort);
+    const call = this.#call(datasetId, executeMsMax, { action: kind, actionId });
+    const signal = AbortSignal.any([call.signal, abort.signal]);
+    await this.#carryOut(action, call, () =>
+      executeLocal(action, peer, this.#localPorts(), { ...call, signal }),
+    );
+  }
+
+  async #carryOut(
+    action: Action | LocalAction,
+    { log }: Call,
+    work: () => Promise<void>,
+  ): Promise<void> {
     const begunMs = this.#options.nowMs();
-    let outcome: Outcome;
+    let outcome: Outcome = { kind: "ok" };
     try {
-      await onStep?.(action.kind, "before");
-      await execute(action, this.#ports(), call);
-      await onStep?.(action.kind, "after");
-      outcome = { kind: "ok" };
+      await work();
     } catch (error) {
-      outcome = failure(error);
+      outcome = failureOf(error);
+      // A child that could not be ended still has the lock: the next look waits for it.
+      this.#unlocked.delete(action.datasetId);
     }
+    this.#running.delete(action.datasetId);
     const durationMs = Math.round(this.#options.nowMs() - begunMs);
-    call.log.debug("action.ended", { outcome: outcome.kind, durationMs });
+    log.debug("action.ended", { outcome: outcome.kind, durationMs });
     this.step({ kind: "executed", action, outcome });
   }
 
@@ -258,27 +330,8 @@ export class Runner implements AsyncDisposable {
   }
 }
 
-/** Without a definitive answer the request may still land; a refusal of ours never does. */
-function failure(error: unknown): Outcome {
-  const code = codeOf(error);
-  return {
-    kind: "failed",
-    code,
-    message: messageOf(error),
-    indefinite:
-      code === null ||
-      code === "DEADLINE_EXCEEDED" ||
-      code === "BACKEND_UNAVAILABLE" ||
-      code === "COMMAND_FAILED",
-  };
-}
-
-function codeOf(error: unknown): ErrorCode | null {
-  if (!(error instanceof Error) || !("code" in error)) return null;
-  const { code } = error;
-  return typeof code === "string" && isErrorCode(code) ? code : null;
-}
-
-function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(errorCodes, code);
+function poolNamed<Backend>(backends: ReadonlyMap<string, Backend>, pool: string): Backend {
+  const backend = backends.get(pool);
+  if (backend !== undefined) return backend;
+  throw new FlockerError("POOL_UNKNOWN", `This node has no pool named ${pool}.`);
 }

@@ -10,9 +10,15 @@ export class Throttle {
     this.#bytesPerSecond = bytesPerSecond;
   }
 
-  /** A part of one stream that passes no faster than the node's limit leaves room for. */
-  stream(signal: AbortSignal): Transform {
-    const delay = (bytes: number): Promise<void> => this.#turn(bytes, signal);
+  /**
+   * A part of one stream that passes no faster than the node's limit leaves room for, and what
+   * `begun` takes.
+   */
+  stream(signal: AbortSignal, begun: () => Promise<void>): Transform {
+    const delay = async (bytes: number): Promise<void> => {
+      await this.#turn(bytes, signal);
+      await begun();
+    };
     return new Transform({
       transform(chunk: Buffer, _encoding, done: TransformCallback): void {
         void passed(delay(chunk.length), chunk, done);

@@ -5,22 +5,22 @@ import { dirname } from "node:path";
 import { Channel } from "../agent/channel.ts";
 import { type AgentConfig, parseAgentConfig } from "../agent/config.ts";
 import type { AgentOptions } from "../agent/core/agent-state.ts";
-import { ownAddress, readEra } from "../agent/era.ts";
+import { addressTowards, readEra } from "../agent/era.ts";
 import { Runner } from "../agent/runner.ts";
 import { StateFiles } from "../agent/state-files.ts";
-import type { AttachableBackend, BackendContext } from "../backends/attachable.ts";
-import { openBackend } from "../backends/registry.ts";
 import { clientTls, loadTls, type TlsCredentials } from "../ca/tls.ts";
 import { DockerEngine } from "../containers/docker-engine.ts";
 import { loadDriver } from "../containers/load-driver.ts";
 import { startPluginServer } from "../docker-plugin/server.ts";
 import { type ClusterId, type NodeId, parseClusterId, parseNodeId } from "../domain/ids.ts";
-import { defaultSizeBytes, type Pool } from "../domain/pool.ts";
 import { seenByEngine } from "../host/engine-view.ts";
 import { LinuxHost } from "../host/linux-host.ts";
 import { FlockerError } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
+import type { OnStep } from "../planner/steps.ts";
 import { version } from "../lib/version.ts";
+import { AgentPeers } from "./agent/peers.ts";
+import { copiesAtStart, openPools, type Pools } from "./agent/pools.ts";
 import { watchEngine } from "./engine-watch.ts";
 import { writePidFile } from "./pid-file.ts";
 
@@ -43,16 +43,13 @@ export const agentPaths: Omit<AgentPaths, "config"> = {
 
 /** The engine knows a driver by the name of its socket. */
 const driverName = "flocker";
-/** Port of the node-to-node streams; announced in hello. */
-const peerPort = 4525;
 const startCallMsMax = 30_000;
 
 /** Everything of this machine that the agent works with, checked before it begins. */
-type Machine = {
+type Machine = Pick<Pools, "backends" | "localBackends"> & {
   readonly config: AgentConfig;
   readonly credentials: TlsCredentials;
   readonly host: LinuxHost;
-  readonly backends: ReadonlyMap<string, AttachableBackend>;
   readonly files: StateFiles;
   readonly lockDir: string;
   readonly agent: AgentOptions;
@@ -61,12 +58,13 @@ type Machine = {
 /**
  * Runs the agent until it is told to stop: driver, loop and Docker plugin in one process. Resolves
  * with the exit status. Everything that is wrong with the machine or the files is said in one
- * sentence before anything is mounted.
+ * sentence before anything is mounted. `onStep` is how tests end it at a step of `stepTable`.
  */
 export async function runAgent(
   paths: AgentPaths,
   log: Logger,
   stopped: Promise<void>,
+  onStep?: OnStep,
 ): Promise<number> {
   if (process.getuid?.() !== 0) {
     throw new FlockerError("NOT_ROOT", "The agent mounts file systems and must run as root.");
@@ -74,9 +72,13 @@ export async function runAgent(
   await using scope = new AsyncDisposableStack();
   const machine = await readMachine(paths, log, scope);
   const { node, bootId } = machine.agent;
-  log.info("agent.started", { nodeId: node, bootId, pools: [...machine.backends.keys()] });
+  log.info("agent.started", {
+    nodeId: node,
+    bootId,
+    pools: machine.agent.pools.map(({ name }) => name),
+  });
   const failed = Promise.withResolvers<number>();
-  await wire(paths, machine, { log, scope, fail: (status) => failed.resolve(status) });
+  await wire(paths, machine, { log, scope, fail: (status) => failed.resolve(status), onStep });
   scope.use(await writePidFile(`${paths.runDir}/agent.pid`, log));
   const status = await Promise.race([stopped.then(() => 0), failed.promise]);
   log.info("agent.stopped", { nodeId: node, status });
@@ -96,11 +98,9 @@ async function readMachine(
   const host = new LinuxHost({ mountRoot: paths.mountRoot, runDir: paths.runDir });
   const signal = AbortSignal.timeout(startCallMsMax);
   await host.prepare({ signal, deadlineMs: startCallMsMax, log });
-  const { backends, pools } = await openPools(
-    config,
-    { clusterId, runDir: paths.runDir, dataDir: paths.dataDir, log },
-    scope,
-  );
+  const { runDir, dataDir } = paths;
+  const opened = await openPools(config.pools, { clusterId, runDir, dataDir, log }, scope);
+  const { backends, localBackends, pools } = opened;
   const files = new StateFiles({ dataDir: paths.dataDir, runDir: paths.runDir, log });
   const lockDir = `${paths.runDir}/locks`;
   await mkdir(lockDir, { recursive: true });
@@ -110,28 +110,30 @@ async function readMachine(
     ...era,
     instance: randomUUID(),
     version,
-    address: { host: ownAddress(), peerPort },
+    address: { host: await addressTowards(config.controlHost), peerPort: config.peerPort },
     pools,
     unknownNames: config.unknownNames,
     cluster: await files.loadCluster(),
     run: await files.loadRun(),
     mounted: await host.mountedDatasets(),
+    copies: await copiesAtStart(localBackends, log),
     nowMs: performance.now(),
   };
-  return { config, credentials, host, backends, files, lockDir, agent };
+  return { config, credentials, host, backends, localBackends, files, lockDir, agent };
 }
 
 type Wiring = {
   readonly log: Logger;
   readonly scope: AsyncDisposableStack;
   readonly fail: (status: number) => void;
+  readonly onStep: OnStep | undefined;
 };
 
 /** Runner, plugin, engine and channel; disposed in reverse when the agent stops. */
 async function wire(
   paths: AgentPaths,
   machine: Machine,
-  { log, scope, fail }: Wiring,
+  { log, scope, fail, onStep }: Wiring,
 ): Promise<void> {
   const { config, credentials, ...parts } = machine;
   const engine = new DockerEngine({
@@ -140,9 +142,20 @@ async function wire(
     shownRoot: paths.mountRoot,
     log,
   });
+  const peers = new AgentPeers({
+    credentials,
+    port: config.peerPort,
+    bytesPerSecond: config.peerBytesPerSecond,
+    localBackends: parts.localBackends,
+    runner: () => runner,
+    log,
+    onStep,
+  });
   const runner = scope.use(
     new Runner({
       ...parts,
+      peers: peers.peers,
+      onStep,
       log,
       nowMs: () => performance.now(),
       newId: randomUUID,
@@ -163,6 +176,8 @@ async function wire(
       },
     }),
   );
+  scope.use(peers);
+  await peers.listen();
   const channel = new Channel({
     host: config.controlHost,
     port: config.controlPort,
@@ -221,33 +236,6 @@ function identityOf(credentials: TlsCredentials): {
     );
   }
   return { node: parseNodeId(identity.nodeId), clusterId: parseClusterId(cluster) };
-}
-
-async function openPools(
-  config: AgentConfig,
-  context: Omit<BackendContext, "pool">,
-  scope: AsyncDisposableStack,
-): Promise<{
-  readonly backends: ReadonlyMap<string, AttachableBackend>;
-  readonly pools: readonly Pool[];
-}> {
-  const backends = new Map<string, AttachableBackend>();
-  const pools: Pool[] = [];
-  for (const { name, backend: driver, options, defaultSizeBytes: size } of config.pools) {
-    const opened = await openBackend({ backend: driver, options }, { ...context, pool: name });
-    const backend = scope.use(opened.backend);
-    if (opened.kind === "local") {
-      throw new FlockerError(
-        "CONFIGURATION_INVALID",
-        `Configuration error: pool ${name} is on this node's own disks (${driver}), which the agent ` +
-          "cannot use yet.",
-      );
-    }
-    backends.set(name, opened.backend);
-    const { capabilities } = backend;
-    pools.push({ name, driver, capabilities, defaultSizeBytes: size ?? defaultSizeBytes });
-  }
-  return { backends, pools };
 }
 
 /** Two agents on one machine would both mount: the kernel lets one have this abstract name. */

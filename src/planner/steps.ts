@@ -25,7 +25,7 @@ export const actionSteps = {
   show_live: ["stamp", "bind", "show"],
   hide_live: ["hide", "unbind", "sync"],
   seal_live: ["prove", "seal"],
-  receive_copy: ["receive", "confirm", "accept"],
+  receive_copy: ["receive", "midway", "confirm", "accept"],
   diverge_live: ["diverge"],
   discard_partial: ["discard"],
   discard_copy: ["discard"],
@@ -34,7 +34,7 @@ export const actionSteps = {
 } as const satisfies Readonly<Record<ActionKind | LocalActionKind, readonly string[]>>;
 
 /** What the source of a move does for its target. */
-export const sendSteps = ["estimate", "stream", "sum", "confirm"] as const;
+export const sendSteps = ["estimate", "stream", "midway", "sum", "confirm"] as const;
 
 type Steps = typeof actionSteps;
 
@@ -57,10 +57,24 @@ export async function stepped<Result>(
   step: StepName,
   run: () => Promise<Result>,
 ): Promise<Result> {
-  await onStep?.(step, "before");
+  if (onStep === undefined) return run();
+  await onStep(step, "before");
   const result = await run();
-  await onStep?.(step, "after");
+  await onStep(step, "after");
   return result;
+}
+
+/** Announces a step once the first bytes of a stream have passed; they wait for it. */
+export function midway(
+  onStep: OnStep | undefined,
+  step: "send.midway" | "receive_copy.midway",
+): () => Promise<void> {
+  let begun = false;
+  return async () => {
+    if (begun) return;
+    begun = true;
+    await stepped(onStep, step, async () => {});
+  };
 }
 
 /** Every step by what it is a part of. */
@@ -97,8 +111,14 @@ export const stepTable = {
     "report.cut_done",
   ],
   seal: ["seal_live.prove", "seal_live.seal", "reopen_sealed.reopen", "report.sealed"],
-  send: ["send.estimate", "send.stream", "send.sum", "send.confirm"],
-  receive: ["receive_copy.receive", "receive_copy.confirm", "receive_copy.accept", "report.copied"],
+  send: ["send.estimate", "send.stream", "send.midway", "send.sum", "send.confirm"],
+  receive: [
+    "receive_copy.receive",
+    "receive_copy.midway",
+    "receive_copy.confirm",
+    "receive_copy.accept",
+    "report.copied",
+  ],
   commit: ["report.received"],
   promote: ["promote_received.promote", "report.settled"],
   clean_up: [

@@ -45,6 +45,8 @@ export class AgentCore {
         const { datasetId, observed: see, found } = event;
         return observedLocal(state, datasetId, { see, found }, nowMs);
       }
+      case "disturbed":
+        return kick(state, event.datasetId);
       case "progressed":
         return this.#progressed(event.datasetId, event.progress, nowMs);
       case "executed":

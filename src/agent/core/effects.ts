@@ -99,6 +99,8 @@ export type AgentEvent =
       readonly found: Found | null;
     }
   | { readonly kind: "executed"; readonly action: Action | LocalAction; readonly outcome: Outcome }
+  /** Something of it is not as it was at the last look. */
+  | { readonly kind: "disturbed"; readonly datasetId: DatasetId }
   /** Of the receive that is being executed. */
   | { readonly kind: "progressed"; readonly datasetId: DatasetId; readonly progress: Progress }
   | { readonly kind: "called"; readonly callId: number; readonly call: PluginCall }

@@ -3,6 +3,7 @@ import type { BootId, ClusterId, NodeId } from "../../domain/ids.ts";
 import { unreachable } from "../../lib/assert.ts";
 import { FlockerError } from "../../lib/errors.ts";
 import type { Action } from "../../planner/action.ts";
+import { type ActionStep, type OnStep, stepped } from "../../planner/steps.ts";
 import type { Host } from "./host.ts";
 
 /** What a step on this node works with. */
@@ -18,6 +19,7 @@ export type Ports = {
    * work lands (design 4.4).
    */
   readonly valid: (action: Action) => boolean;
+  readonly onStep?: OnStep | undefined;
 };
 
 /** One action, one step. No retries and no checks of success here: the next look is the check. */
@@ -30,55 +32,66 @@ export async function execute(action: Action, ports: Ports, call: Call): Promise
   }
   const { host, node, era, clusterId } = ports;
   const backend = ports.backend(action.pool);
+  const step: Step = (name, run) => stepped(ports.onStep, name, run);
   const { datasetId } = action;
   switch (action.kind) {
-    case "create_volume":
-      await backend.create({ datasetId, op: action.op, sizeBytes: action.sizeBytes }, call);
-      return;
-    case "attach_volume":
-      await backend.attach(action.ref, { node, era, generation: action.claimed }, call);
-      return;
+    case "create_volume": {
+      const { op, sizeBytes } = action;
+      await step("create_volume.create", () => backend.create({ datasetId, op, sizeBytes }, call));
+      return undefined;
+    }
+    case "attach_volume": {
+      const attacher = { node, era, generation: action.claimed };
+      await step("attach_volume.attach", () => backend.attach(action.ref, attacher, call));
+      return undefined;
+    }
     case "format_volume": {
+      const { device, fileSystem } = action;
       const identity = { ...action.identity, clusterId };
-      return host.format(action.device, identity, action.fileSystem, call);
+      return step("format_volume.format", () => host.format(device, identity, fileSystem, call));
     }
     case "mount_volume": {
+      const { device, fileSystem } = action;
       const identity = { ...action.identity, clusterId };
-      return host.mountVolume(action.device, identity, action.fileSystem, call);
+      return step("mount_volume.mount", () => host.mountVolume(device, identity, fileSystem, call));
     }
     case "show_volume":
-      return host.show(datasetId, call);
+      return step("show_volume.show", () => host.show(datasetId, call));
     case "hide_volume":
-      return host.hide(datasetId, call);
+      return step("hide_volume.hide", () => host.hide(datasetId, call));
     case "unmount_volume":
-      return host.unmountVolume(datasetId, call);
+      return step("unmount_volume.unmount", () => host.unmountVolume(datasetId, call));
     case "detach_volume":
       return detach(action, ports, call);
     case "cut_access":
-      return host.cut(datasetId, call);
+      return step("cut_access.cut", () => host.cut(datasetId, call));
     case "force_detach":
-      return backend.forceDetach(action.ref, action.target, call);
+      return step("force_detach.force", () => backend.forceDetach(action.ref, action.target, call));
     case "destroy_volume":
-      return backend.destroy(action.ref, datasetId, call);
+      return step("destroy_volume.destroy", () => backend.destroy(action.ref, datasetId, call));
     default:
       return unreachable(action);
   }
 }
 
+type Step = <Result>(step: ActionStep, run: () => Promise<Result>) => Promise<Result>;
+
 /** The device is held exclusively until it is gone: nobody can open it in between (design 4.6). */
 async function detach(
   action: Extract<Action, { readonly kind: "detach_volume" }>,
-  { host, backend, node }: Ports,
+  { host, backend, node, onStep }: Ports,
   call: Call,
 ): Promise<void> {
-  if (action.device === null) {
-    await backend(action.pool).detach(action.ref, node, call);
-    return;
-  }
-  const hold = await host.holdExclusively(action.device, call);
+  const { device, ref, pool } = action;
+  const detached = (): Promise<void> =>
+    stepped(onStep, "detach_volume.detach", () => backend(pool).detach(ref, node, call));
+  if (device === null) return detached();
+  const hold = await stepped(onStep, "detach_volume.hold", () =>
+    host.holdExclusively(device, call),
+  );
   try {
-    await backend(action.pool).detach(action.ref, node, call);
+    await detached();
   } finally {
-    await hold.release();
+    await stepped(onStep, "detach_volume.let_go", () => hold.release());
   }
 }
