@@ -1,5 +1,5 @@
-import type { DatasetRecord } from "../../domain/record.ts";
-import { nameOf } from "../../domain/record.ts";
+import { type DatasetRecord, liveCopy, type Move, nameOf } from "../../domain/record.ts";
+import type { Progress } from "../../protocol/agent-messages.ts";
 import type { AgentState, Local, WaitingMount } from "./agent-state.ts";
 import type { ContainerSeen } from "./effects.ts";
 
@@ -124,12 +124,13 @@ export function why(state: AgentState, local: Local): string {
   const record = state.records.get(local.datasetId)?.record;
   return record === undefined
     ? "The control service did not answer the wish for it; trying again continues."
-    : waitingText(state, record);
+    : waitingText(state, local, record);
 }
 
-function waitingText(state: AgentState, record: DatasetRecord): string {
+function waitingText(state: AgentState, local: Local, record: DatasetRecord): string {
   const name = nameOf(record) ?? record.datasetId;
-  const { claim, op, residue } = record;
+  const { claim, op, residue, move } = record;
+  if (move?.target === state.options.node) return comingText(name, move, local.progress);
   if (claim !== null && claim.node !== state.options.node) {
     return (
       `Volume ${name} is in use on node ${claim.node}. Stop its container there, then try again; ` +
@@ -138,7 +139,24 @@ function waitingText(state: AgentState, record: DatasetRecord): string {
   }
   if (op !== null) return `A ${op.kind} of volume ${name} is not confirmed yet.`;
   if (residue !== null) return `Node ${residue} must confirm that it does not hold ${name}.`;
+  const live = liveCopy(record);
+  if (live !== null && live.node !== state.options.node) {
+    return `Volume ${name} is on the disks of node ${live.node}; its move has not begun yet.`;
+  }
   return `Volume ${name} is being prepared on this node; trying again continues.`;
+}
+
+function comingText(name: string, { source, phase }: Move, progress: Progress | null): string {
+  const bytes = progress === null ? null : `${Math.round(progress.bytes / 2 ** 20)} MiB`;
+  const total = progress?.totalBytes ?? 0;
+  const percent = Math.floor(((progress?.bytes ?? 0) / Math.max(total, 1)) * 100);
+  // The total is an estimate of the source's: more may come than it said.
+  const part = total === 0 ? bytes : `${Math.min(percent, 99)} % (${bytes})`;
+  const how = phase === "sealed" ? "is on its way" : "is being copied";
+  return (
+    `Volume ${name} ${how} from node ${source}${part === null ? "" : `: ${part} so far`}; ` +
+    "trying again continues."
+  );
 }
 
 /** A holder that is idle begins to give back what somebody else wants (design 4.13). */
