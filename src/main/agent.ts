@@ -66,9 +66,7 @@ export async function runAgent(
   stopped: Promise<void>,
   onStep?: OnStep,
 ): Promise<number> {
-  if (process.getuid?.() !== 0) {
-    throw new FlockerError("NOT_ROOT", "The agent mounts file systems and must run as root.");
-  }
+  refuseUnlessRoot();
   await using scope = new AsyncDisposableStack();
   const machine = await readMachine(paths, log, scope);
   const { node, bootId } = machine.agent;
@@ -83,6 +81,11 @@ export async function runAgent(
   const status = await Promise.race([stopped.then(() => 0), failed.promise]);
   log.info("agent.stopped", { nodeId: node, status });
   return status;
+}
+
+export function refuseUnlessRoot(): void {
+  if (process.getuid?.() === 0) return;
+  throw new FlockerError("NOT_ROOT", "The agent mounts file systems and must run as root.");
 }
 
 async function readMachine(
@@ -198,7 +201,8 @@ async function wire(
   void loadDriver(engine, driverName, { signal: loading.signal, log });
 }
 
-async function readFiles(
+/** agent.yml and the node's certificate beside it, checked. */
+export async function readFiles(
   paths: AgentPaths,
 ): Promise<{ readonly config: AgentConfig; readonly credentials: TlsCredentials }> {
   let text: string;
@@ -224,7 +228,8 @@ async function readFiles(
   return { config, credentials };
 }
 
-function identityOf(credentials: TlsCredentials): {
+/** Who this node is in which cluster, by its certificate. */
+export function identityOf(credentials: TlsCredentials): {
   readonly node: NodeId;
   readonly clusterId: ClusterId;
 } {
@@ -239,7 +244,7 @@ function identityOf(credentials: TlsCredentials): {
 }
 
 /** Two agents on one machine would both mount: the kernel lets one have this abstract name. */
-async function onlyAgent(runDir: string): Promise<AsyncDisposable> {
+export async function onlyAgent(runDir: string): Promise<AsyncDisposable> {
   const server: Server = createServer();
   await new Promise<void>((resolve, reject) => {
     server.once("error", () =>

@@ -135,6 +135,15 @@ const recover = command({
   },
 });
 
+const agentConfigDefault = "/etc/flocker/agent.yml";
+
+const agentConfig = {
+  kind: "option",
+  value: "file",
+  help: `Its configuration (default: ${agentConfigDefault})`,
+  parse: nonEmpty,
+} as const;
+
 const agent = command({
   name: "agent",
   summary: "Run the agent of this node: its volumes and its Docker plugin",
@@ -144,19 +153,47 @@ const agent = command({
   ],
   examples: ["flocker agent", "flocker agent --agent-config /etc/flocker/agent.yml"],
   args: {
-    agentConfig: {
-      kind: "option",
-      value: "file",
-      help: "Its configuration (default: /etc/flocker/agent.yml)",
-      parse: nonEmpty,
-    },
+    agentConfig,
     logLevel,
   },
   async run(args, { createLog, untilStopped, ended }: FlockerContext) {
     const { agentPaths, runAgent } = await import("./agent.ts");
-    const config = args.agentConfig ?? "/etc/flocker/agent.yml";
+    const config = args.agentConfig ?? agentConfigDefault;
     const log = createLog(args.logLevel ?? "info", "agent");
     ended(await runAgent({ config, ...agentPaths }, log, untilStopped()));
+  },
+});
+
+const unseal = command({
+  name: "agent unseal",
+  summary: "Open a volume that a move left sealed, when the control service is lost for good",
+  details: [
+    "A move seals the volume at its source: nobody mounts it before the control service has " +
+      "recorded where it lives. This opens it again on this node, for a stopped agent, and is " +
+      "refused while a control service answers. What the target already made live would be a " +
+      "second one: look there first. It is mounted once a control service, recovered or new, " +
+      "grants it. Each use is written to audit.log in the agent's data path.",
+  ],
+  examples: ["flocker agent unseal mydb"],
+  args: {
+    dataset: { kind: "positional", help: "Its name or its id", parse: nonEmpty },
+    agentConfig,
+    yes: { kind: "flag", help: "Do not ask" },
+  },
+  async run(args, { output, confirm, createLog }: FlockerContext) {
+    const { agentPaths } = await import("./agent.ts");
+    const { findSealed } = await import("./agent/unseal.ts");
+    await using scope = new AsyncDisposableStack();
+    const config = args.agentConfig ?? agentConfigDefault;
+    const log = createLog("error", "agent");
+    const found = await findSealed(args.dataset, { config, ...agentPaths }, log, scope);
+    const { unseal: open, ...what } = found;
+    output.talk(`Dataset ${what.dataset} (${what.name ?? "without a name"}), pool ${what.pool}:`);
+    output.talk(`- sealed at generation ${what.generation} for move ${what.move};`);
+    output.talk("- if its target made it live, there will be two, and one of them is lost.");
+    await confirm(`Type ${args.dataset} to open it: `, args.dataset, args.yes);
+    await open();
+    output.answer(what, () => `opened ${what.dataset}; start the agent\n`);
   },
 });
 
@@ -169,6 +206,6 @@ export const flocker: Program<FlockerContext> = {
   ],
   examples: ["flocker control", "flocker agent", "flocker control backup /srv/monday.sqlite"],
   globals: {},
-  commands: [control, backup, recover, agent, driverTest],
+  commands: [control, backup, recover, agent, unseal, driverTest],
   withoutCommand: "help",
 };

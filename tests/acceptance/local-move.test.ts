@@ -1,4 +1,7 @@
+import { join } from "node:path";
+import process from "node:process";
 import { expect, test } from "vitest";
+import type { StepName } from "../../src/planner/steps.ts";
 import { useCluster } from "../harness/cluster.ts";
 import { Rest } from "../harness/rest.ts";
 
@@ -40,4 +43,48 @@ test("a volume that is in use elsewhere is waited for, and what was written mean
 
   expect(status).toBe(0);
   expect(stdout).toBe("1\n2\n");
+});
+
+const steps = "/run/flocker-steps";
+
+/** The host's agent from now on is one that stands still at this step. */
+async function stopAt(host: string, when: "before" | "after", step: StepName): Promise<void> {
+  await cluster.bed.service("stop", host, "agent");
+  const agent = join(import.meta.dirname, "../harness/stepped-agent.ts");
+  const command = `${process.execPath} ${agent} /etc/flocker/agent.yml ${steps}`;
+  await cluster.run(
+    host,
+    `mkdir -p ${steps}; echo ${when} ${step} >${steps}/stop-at
+     nohup ${command} >/var/log/flocker/stepped.log 2>&1 & echo`,
+  );
+  await cluster.nodesConnected();
+}
+
+test("what a lost control service left sealed is opened by a person, on its own node", async () => {
+  await cluster.run("h1", withVolume("sealed", "echo 1 >/data/file; sync /data/file"));
+  const refused = await cluster.exec("h1", ["flocker", "agent", "unseal", "sealed", "--yes"]);
+  expect(refused.status).toBe(1);
+  expect(refused.stderr).toContain("it decides what becomes of the move");
+
+  await stopAt("h2", "before", "receive_copy.confirm");
+  const starting = cluster.exec("h2", ["bash", "-c", withVolume("sealed", "cat /data/file")]);
+  await cluster.eventually("the target has everything", 60_000, async () =>
+    (await cluster.run("h2", `cat ${steps}/reached 2>/dev/null || true`)) === "" ? null : true,
+  );
+  await cluster.bed.service("stop", "h1", "control");
+  await cluster.bed.service("stop", "h1", "agent");
+  const opened = await cluster.run("h1", "flocker agent unseal sealed --yes");
+  const again = await cluster.exec("h1", ["flocker", "agent", "unseal", "sealed", "--yes"]);
+  await cluster.run("h2", "kill -9 $(cat /run/flocker/agent.pid)");
+
+  expect(opened).toContain("start the agent");
+  expect(again.stderr).toContain("is not sealed in pool default");
+  expect(await cluster.run("h1", "cat /var/lib/flocker/agent/audit.log")).toContain("unsealed");
+  for (const host of ["h1", "h2"]) {
+    if (host === "h1") await cluster.bed.service("start", host, "control");
+    await cluster.bed.service("start", host, "agent");
+  }
+  await cluster.nodesConnected();
+  await starting;
+  expect(await cluster.run("h2", withVolume("sealed", "cat /data/file"))).toBe("1");
 });
