@@ -15,6 +15,7 @@ beforeEach(async () => {
   await bench.until(() => source.shown);
 });
 
+const seals = (): number => source.done.filter((step) => step === "seal_live").length;
 const moved = (): boolean => bench.record.move === null && liveCopy(bench.record)?.node === b;
 
 test("a dataset is created once, and shown after everything about it was recorded", () => {
@@ -113,6 +114,29 @@ describe("a move", () => {
     expect(target.read()).toEqual({ "after the seal": "1" });
     expect(source.steps.filter((step) => step === "seal_live")).toHaveLength(2);
     expect(target.steps).toContain("receive_copy: It is not what was sealed.");
+  });
+
+  test("is not confirmed to a target that has what an earlier seal of the source sent", async () => {
+    let late = 0;
+    bench.beforeConfirm = async () => {
+      late += 1;
+      if (late > 1) return;
+      source.write("after the seal", "1");
+      // The source sees it by itself, and seals anew before it is asked.
+      for (let turns = 0; turns < 10_000 && seals() < 2; turns += 1) {
+        bench.nowMs += 100;
+        source.step({ kind: "tick" });
+        await Promise.resolve();
+      }
+      expect(seals()).toBe(2);
+    };
+    bench.openMove(b);
+    await bench.until(moved);
+    bench.grant(b);
+    await bench.until(() => target.shown);
+
+    expect(target.read()).toEqual({ "after the seal": "1" });
+    expect(target.done).toContain("receive_copy: It is not what was sealed.");
   });
 
   test("that is aborted stops the stream at once, and the source goes on from what it has", async () => {

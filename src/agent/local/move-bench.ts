@@ -198,7 +198,7 @@ export class MoveBench {
   /** Called within a stream, when its first byte has arrived. */
   whileStreaming: ((source: BenchNode) => Promise<void>) | null = null;
   /** Called when everything was sent, before the source is asked to confirm. */
-  beforeConfirm: ((source: BenchNode) => void) | null = null;
+  beforeConfirm: ((source: BenchNode) => void | Promise<void>) | null = null;
   #revision = 1;
   readonly #pending = new Set<Promise<void>>();
 
@@ -311,7 +311,7 @@ export class MoveBench {
       fetch: (stage, backend, { signal }) => this.#fetch(stage, backend, signal),
       confirm: async ({ source: id }, sum) => {
         const source = this.at(id);
-        this.beforeConfirm?.(source);
+        await this.beforeConfirm?.(source);
         const changed = await source.backend.changedSinceSeal(datasetId, call());
         if (!changed && source.sums.get(datasetId)?.digest === sum.digest) return;
         throw new FlockerError("VOLUME_BUSY", "It is not what was sealed.");
