@@ -3,7 +3,8 @@ import { type HostBlock, copiesOf, hostBlocks } from "../docs/host-blocks.ts";
 import { useCluster } from "../harness/cluster.ts";
 
 const cluster = useCluster({ purpose: "readme", bare: true });
-const checkout = "/root/flocker";
+/** A name that the checkout which is tested hardly has: hosts see that one too. */
+const checkout = "/root/readme-checkout";
 
 /** A checkout that the host can write to, with packages that cannot be fetched there. */
 async function cloneInto(host: string): Promise<void> {
