@@ -61,7 +61,7 @@ export class Runner implements AsyncDisposable {
   readonly #abort = new AbortController();
   readonly #timer: NodeJS.Timeout;
   readonly #answers = new Map<number, (answer: PluginAnswer) => void>();
-  /** Datasets whose lock was found free of children of an earlier agent. */
+  /** Datasets whose lock was found free: no child of an earlier agent, or of ours, outlived it. */
   readonly #unlocked = new Set<DatasetId>();
   /** Of the steps on this node's own disks that are being carried out. */
   readonly #running = new Map<DatasetId, AbortController>();
@@ -236,7 +236,10 @@ export class Runner implements AsyncDisposable {
     this.step({ kind: "observed_local", datasetId, ...look });
   }
 
-  /** Before the first look: a child of an earlier agent may still be at work (design 4.4). */
+  /**
+   * Before the first look, and after a step whose child was given up: it may still be at work, and
+   * a driver that needs no lock would detach what the child then mounts (design 4.4).
+   */
   async #busyChild(datasetId: DatasetId, call: Call): Promise<BusyChild | null> {
     if (this.#unlocked.has(datasetId)) return null;
     try {

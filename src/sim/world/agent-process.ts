@@ -264,13 +264,13 @@ export class AgentProcess {
     const { turns, marks } = this.#context;
     const { flaws } = this.around;
     if (flaws.ignoresLocks !== true && !this.#unlocked.has(datasetId)) {
-      if (this.machine.busy(datasetId, this.strand)) {
+      if (this.machine.busy(datasetId)) {
         marks.hit("observed busy child");
         this.strand.after(1, () =>
           this.step({
             kind: "observed",
             datasetId,
-            observed: { kind: "unknown", reason: "a child of an earlier agent", busy: true },
+            observed: { kind: "unknown", reason: "a child that was given up", busy: true },
           }),
         );
         return;
@@ -297,7 +297,10 @@ export class AgentProcess {
     this.#context.turns.start(
       () => execute(action, this.#ports, this.#call),
       () => end({ kind: "ok" }),
-      (error) => end(outcomeOf(error)),
+      (error) => {
+        this.#unlocked.delete(action.datasetId);
+        end(outcomeOf(error));
+      },
     );
   }
 }
