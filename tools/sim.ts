@@ -59,10 +59,12 @@ async function sweep(first: number, runs: number): Promise<number> {
   const marks = new Marks();
   const judged = new Map<string, number>();
   const begunMs = performance.now();
+  let violations = 0;
   for (let seed = first; seed < first + runs; seed += 1) {
     const { violation, judged: ofSeed } = await simulate(seed, { marks, ...trace });
     for (const [name, count] of ofSeed) judged.set(name, (judged.get(name) ?? 0) + count);
     if (violation === null) continue;
+    violations += 1;
     console.log(`sim: seed ${seed} violates ${violation.checker}: ${violation.message}`);
     console.log(`sim: replay with: npm run sim -- --seed ${seed} --trace`);
     if (!args.includes("--all")) return 1;
@@ -70,9 +72,10 @@ async function sweep(first: number, runs: number): Promise<number> {
   const spentMs = performance.now() - begunMs;
   console.log(`sim: judged ${counts(judged)}`);
   console.log(`sim: marks ${counts(marks.counts)}`);
-  console.log(`sim: no violation; ${(spentMs / Math.max(1, runs)).toFixed(1)} ms a seed`);
+  const found = violations === 0 ? "no violation" : `violations in ${violations} seeds`;
+  console.log(`sim: ${found}; ${(spentMs / Math.max(1, runs)).toFixed(1)} ms a seed`);
   const blind = [...judged, ...marks.all()].filter(([, count]) => count === 0);
-  if (runs < runsThatMustHitAll || blind.length === 0) return 0;
+  if (runs < runsThatMustHitAll || blind.length === 0) return violations === 0 ? 0 : 1;
   console.log(`sim: never judged or hit: ${blind.map(([name]) => name).join(", ")}`);
   return 1;
 }
