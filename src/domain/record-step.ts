@@ -146,7 +146,6 @@ function granted(record: DatasetRecord, event: Of<"granted">): DatasetRecord | R
     orderOpen: record.orderOpen && record.primary !== node,
     volume:
       record.volume.kind === "never" ? { kind: "creating", op: event.createOp } : record.volume,
-    residue: null,
     ...(event.wishAtMs === null
       ? {}
       : { primary: node, orderedAtMs: event.wishAtMs, orderOpen: false }),
@@ -165,14 +164,14 @@ function byHolder(
   switch (event.kind) {
     case "taken":
       return claim.phase === "granted"
-        ? { ...record, claim: { ...claim, phase: "taken" } }
+        ? { ...withoutResidue(record, claim.node), claim: { ...claim, phase: "taken" } }
         : refuse("already");
     case "release_begun":
       return claim.phase === "releasing"
         ? refuse("already")
         : { ...record, claim: { ...claim, phase: "releasing" } };
     case "released":
-      return { ...record, claim: null };
+      return { ...withoutResidue(record, claim.node), claim: null };
     case "declined":
       if (claim.phase !== "granted") return refuse("already");
       // An order that came since the wish stands; only our own change is taken back.
@@ -312,6 +311,14 @@ function opEvent(
     default:
       return unreachable(event);
   }
+}
+
+/**
+ * The node has the volume by right, or proved that it has nothing of it. A mere grant says neither:
+ * it may be declined, and then the node still has to clean up.
+ */
+function withoutResidue(record: DatasetRecord, node: NodeId): DatasetRecord {
+  return record.residue === node ? { ...record, residue: null } : record;
 }
 
 /** Remembers a node whose attachment may stand; beside another such node it has to cut first. */

@@ -155,11 +155,11 @@ describe("ends of claims that nobody proved", () => {
     }, choicesWithRecovery);
   });
 
-  test("a residue is cleared by its node, by a grant or claim of it, by a fence or by a person", () => {
+  test("a residue is cleared by its node, by a claim of it, by a fence or by a person", () => {
     always(({ before, event, after }) => {
       if (before.residue === null || after.residue === before.residue) return;
-      if (event.kind === "residue_cleared") expect(event.by.node).toBe(before.residue);
-      else if (event.kind === "granted") expect(event.to.node).toBe(before.residue);
+      if (event.kind === "residue_cleared" || event.kind === "taken" || event.kind === "released")
+        expect(event.by.node).toBe(before.residue);
       else if (event.kind === "claim_recovered") expect(event.holder.node).toBe(before.residue);
       else {
         expect(["fenced", "overridden"]).toContain(event.kind);

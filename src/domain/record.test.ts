@@ -102,6 +102,18 @@ describe("claims", () => {
     expect(refusal(held, { kind: "rebooted", node: a.node, era: a.era })).toBe("already");
   });
 
+  test("what a reboot left on the storage is cleaned up also after a grant to that node is declined", () => {
+    const rebooted = after(held, { kind: "rebooted", node: a.node, era: aLater.era });
+    const granted = after(rebooted, grantTo(aLater));
+    const declined = after(granted, { kind: "declined", by: aLater, generation: 2 });
+    expect(declined.residue).toBe(a.node);
+    expect(refusal(declined, grantTo(b))).toBe("residue");
+
+    const taken = after(granted, { kind: "taken", by: aLater, generation: 2 });
+    expect(taken.residue).toBeNull();
+    expect(after(granted, released(aLater, 2)).residue).toBeNull();
+  });
+
   test("a wish that is granted sets primary; declined late, primary is restored", () => {
     const granted = after(fresh, { kind: "granted", to: b, wishAtMs: 9, createOp: op });
     expect(granted.primary).toBe(b.node);
