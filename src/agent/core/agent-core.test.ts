@@ -243,3 +243,12 @@ test("the status of a volume warns of a local one that hides it somewhere", () =
   );
   expect(answers[0]?.status["warning"]).toBe("Node x has a local volume db.");
 });
+
+test("what was seen of the store never goes back within one start of it, whatever comes last", () => {
+  const agent = new TestAgent();
+  agent.connect([heldRecord]);
+  const names = { kind: "names", all: false, entries: [], removed: [] } as const;
+  agent.receive({ ...names, revision: 5 });
+  agent.receive({ ...names, revision: 4 });
+  expect(agent.core.state.seen?.revision).toBe(5);
+});

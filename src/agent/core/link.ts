@@ -167,7 +167,11 @@ export function sendContainers(state: AgentState): void {
 function seenUpTo(state: AgentState, revision: number): void {
   // What a doubted store says must not replace the proof that it went back.
   if (state.link === null || state.link.mode.kind === "read_only") return;
-  state.seen = { ...state.link.at, revision };
+  const { at } = state.link;
+  // Names and records are told apart: an older revision may come last. Saying less than what was
+  // acknowledged is what a machine does that was set back.
+  const known = state.seen?.instance === at.instance ? state.seen.revision : 0;
+  state.seen = { ...at, revision: Math.max(known, revision) };
   state.persistCluster({ kind: "ack", revision });
 }
 
