@@ -22,10 +22,30 @@ export function entryVersion({ record, wantedBy, peer }: RecordEntry): string {
   return `${record.revision}:${wantedBy ?? ""}:${address}`;
 }
 
-/** Equal digests on both ends mean that nothing need be sent (design 5). */
+/**
+ * Equal digests on both ends mean that nothing need be sent (design 5). Of all that records say: a
+ * store that was set back numbers its revisions anew, so equal numbers prove nothing.
+ */
 export function recordsDigest(entries: Iterable<RecordEntry>): string {
-  const texts = [...entries].map((entry) => `${entry.record.datasetId}:${entryVersion(entry)}`);
+  const texts = [...entries].map((entry) => `${contentOf(entry.record)}:${entryVersion(entry)}`);
   return hash(texts.sort());
+}
+
+/** Records never change in place, and most of them are hashed again at each hello. */
+const contents = new WeakMap<RecordEntry["record"], string>();
+
+function contentOf(record: RecordEntry["record"]): string {
+  const known = contents.get(record);
+  if (known !== undefined) return known;
+  const content = hash([JSON.stringify(record, sortedKeys)]);
+  contents.set(record, content);
+  return content;
+}
+
+/** The order of keys is not the same on both ends: one of them may have read it from rows. */
+function sortedKeys(_: string, value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 export function namesDigest(entries: Iterable<NameEntry>): string {
