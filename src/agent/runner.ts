@@ -144,6 +144,9 @@ export class Runner implements AsyncDisposable {
       case "answer":
         this.#start(this.#answer(effect.callId, effect.answer));
         break;
+      case "cut":
+        this.#start(this.#cut(effect.datasetId));
+        break;
       case "persist_cluster":
         this.#start(this.#persist(files.saveCluster(effect.file), effect.token));
         break;
@@ -290,6 +293,15 @@ export class Runner implements AsyncDisposable {
     const durationMs = Math.round(this.#options.nowMs() - begunMs);
     log.debug("action.ended", { outcome: outcome.kind, durationMs });
     this.step({ kind: "executed", action, outcome });
+  }
+
+  async #cut(datasetId: DatasetId): Promise<void> {
+    const call = this.#call(datasetId, executeMsMax, { action: "cut_access" });
+    try {
+      await this.#options.host.cut(datasetId, call);
+    } catch (error) {
+      call.log.warn("action.failed", { code: failureOf(error).code, message: messageOf(error) });
+    }
   }
 
   async #startContainer(containerId: string): Promise<void> {

@@ -127,3 +127,23 @@ function othersOf(record: DatasetRecord, node: NodeId, { copies, heard, atMs }: 
   }
   return result;
 }
+
+const existence = { never: 0, creating: 1, exists: 2, gone: 3 } as const;
+
+/**
+ * What another telling of the same record adds for ever: that its volume exists, or is gone, and
+ * that it was formatted. Both happen within a generation, so neither telling is simply the newer.
+ */
+export function recoverExistence(record: DatasetRecord, other: DatasetRecord): DatasetRecord {
+  const further = existence[other.volume.kind] > existence[record.volume.kind];
+  const formatted = other.formatted === "yes" ? "yes" : record.formatted;
+  if (!further) return formatted === record.formatted ? record : { ...record, formatted };
+  const { volume } = other;
+  return {
+    ...record,
+    formatted,
+    volume,
+    copies: record.copies.length === 0 ? other.copies : record.copies,
+    deletion: volume.kind === "gone" ? other.deletion : record.deletion,
+  };
+}

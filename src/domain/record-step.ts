@@ -343,6 +343,10 @@ function claimRecovered(
     if (claim.node !== holder.node) return withResidue(record, holder.node);
     return refuse(claim.generation === holder.generation ? "already" : "stale_generation");
   }
+  // A later generation was named meanwhile, so that this claim has ended.
+  if (claim === null && op === null && holder.generation < record.generation) {
+    return withResidue(record, holder.node);
+  }
   // Nothing was granted while the op was open: a newer generation means that it has been closed.
   if (op !== null && holder.generation <= record.generation) return refuse("op_open");
   const kept = { ...record, residue: record.residue === holder.node ? null : record.residue };

@@ -138,7 +138,7 @@ export class LinuxHost implements Host, LocalHost {
   }
 
   cut(datasetId: DatasetId, call: Call): Promise<void> {
-    return cutVolume(this.#paths, datasetId, call);
+    return cutVolume(this.#paths, datasetId, { ...call, lockFile: undefined });
   }
 
   async mountedDatasets(): Promise<readonly DatasetId[]> {

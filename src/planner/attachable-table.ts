@@ -87,24 +87,32 @@ function usable({ record }: Want<"use">, volume: Volume): Decision | null {
     case "exists":
       return null; // Observation looks for the registered reference alone.
     case "creating":
-      return volume.op === record.volume.op
-        ? report({
-            kind: "volume_created",
-            op: volume.op,
-            ref: volume.ref,
-            sizeBytes: volume.sizeBytes,
-          })
-        : wait(
-            "DUPLICATE_VOLUME",
-            `The storage already has volume ${volume.ref} for ${label(record)}, which this ` +
-              "cluster did not ask for; it is neither used nor deleted.",
-          );
+      return (
+        strange(record, volume) ??
+        report({
+          kind: "volume_created",
+          op: volume.op,
+          ref: volume.ref,
+          sizeBytes: volume.sizeBytes,
+        })
+      );
     case "never":
     case "gone":
       return wait("VOLUME_MISSING", `${label(record)} has no volume that may be used.`);
     default:
       return unreachable(record.volume);
   }
+}
+
+/** Before any volume is registered: not what the record's own create op made. */
+function strange(record: DatasetRecord, volume: Volume): Decision | null {
+  return record.volume.kind === "creating" && volume.op !== record.volume.op
+    ? wait(
+        "DUPLICATE_VOLUME",
+        `The storage already has volume ${volume.ref} for ${label(record)}, which this cluster did ` +
+          "not ask for; it is neither used nor deleted.",
+      )
+    : null;
 }
 
 const use: Row<"use"> = {
@@ -263,7 +271,8 @@ const cutDone: Decision = report({ kind: "cut_done" });
 
 /** Superseded: never a clean unmount, never a call of the backend that changes anything. */
 const cut: Row<"cut"> = {
-  unknown: (_, see) => look(see),
+  // Also when it could not look: whoever hangs on the volume may still write to it.
+  unknown: ({ record }) => act({ ...base(record, null), kind: "cut_access" }),
   absent: () => cutDone,
   duplicate: () => cutDone,
   detached: () => cutDone,
@@ -288,12 +297,13 @@ const operate: Row<"operate"> = {
   detached: (want, see) =>
     want.op.kind === "force_detach"
       ? opDone(want)
-      : act({
+      : (strange(want.record, see.volume) ??
+        act({
           ...base(want.record, null),
           kind: "destroy_volume",
           ref: see.volume.ref,
           op: want.op.id,
-        }),
+        })),
   elsewhere: (want, see) =>
     want.op.kind === "destroy"
       ? wait(

@@ -30,6 +30,8 @@ export type Holding = {
   readonly generation: number;
   /** Mounted or shown right now in this era. */
   readonly mounted: boolean;
+  /** Generation of a claim that this node uses, or is about to, without asking again. */
+  readonly claim: number | null;
   /** The last whole record that this node was sent. */
   readonly record: DatasetRecord | null;
   /** What a local pool here has of it, at the last look: recovery lets a promoted copy win. */

@@ -77,6 +77,7 @@ const hello = Type.Object({
       name: orNull(line),
       generation: count,
       mounted: Type.Boolean(),
+      claim: orNull(count),
       record: orNull(recordSchema),
       copies: list(heldCopy),
     }),

@@ -140,6 +140,8 @@ export type AgentEffect =
       /** Where the source of a move serves its stream; null for every other action. */
       readonly peer: PeerAddress | null;
     }
+  /** Whatever is in flight for it may hang: its access is cut at once, and again in its turn. */
+  | { readonly kind: "cut"; readonly datasetId: DatasetId }
   /** What is being executed for it has lost its reason: it is to end at once, as failed. */
   | { readonly kind: "abort"; readonly datasetId: DatasetId; readonly reason: string }
   /** Answered by `start_ended`. */

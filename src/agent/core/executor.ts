@@ -31,18 +31,21 @@ export async function execute(action: Action, ports: Ports, call: Call): Promise
     );
   }
   const { host, node, era, clusterId } = ports;
-  const backend = ports.backend(action.pool);
   const step: Step = (name, run) => stepped(ports.onStep, name, run);
   const { datasetId } = action;
   switch (action.kind) {
     case "create_volume": {
       const { op, sizeBytes } = action;
-      await step("create_volume.create", () => backend.create({ datasetId, op, sizeBytes }, call));
+      await step("create_volume.create", () =>
+        ports.backend(action.pool).create({ datasetId, op, sizeBytes }, call),
+      );
       return undefined;
     }
     case "attach_volume": {
       const attacher = { node, era, generation: action.claimed };
-      await step("attach_volume.attach", () => backend.attach(action.ref, attacher, call));
+      await step("attach_volume.attach", () =>
+        ports.backend(action.pool).attach(action.ref, attacher, call),
+      );
       return undefined;
     }
     case "format_volume": {
@@ -66,9 +69,13 @@ export async function execute(action: Action, ports: Ports, call: Call): Promise
     case "cut_access":
       return step("cut_access.cut", () => host.cut(datasetId, call));
     case "force_detach":
-      return step("force_detach.force", () => backend.forceDetach(action.ref, action.target, call));
+      return step("force_detach.force", () =>
+        ports.backend(action.pool).forceDetach(action.ref, action.target, call),
+      );
     case "destroy_volume":
-      return step("destroy_volume.destroy", () => backend.destroy(action.ref, datasetId, call));
+      return step("destroy_volume.destroy", () =>
+        ports.backend(action.pool).destroy(action.ref, datasetId, call),
+      );
     default:
       return unreachable(action);
   }

@@ -2,10 +2,10 @@ import { unreachable } from "../../lib/assert.ts";
 import type { ControlMessage, Hello, Holding } from "../../protocol/agent-messages.ts";
 import { protocolVersion } from "../../protocol/agent-messages.ts";
 import { namesDigest, recordsDigest } from "../../protocol/digest.ts";
-import type { AgentState } from "./agent-state.ts";
+import type { AgentState, Local } from "./agent-state.ts";
 import { kick, report, sayTaken } from "./dataset-loop.ts";
 import { abortIfLost, moveMayHaveEnded } from "./local-steps.ts";
-import { declineLate, sendWish } from "./mounts.ts";
+import { declineLate, sendWish, usableClaim } from "./mounts.ts";
 import { answered } from "./plugin.ts";
 
 /** What this agent is and has, said first on every connection. */
@@ -28,20 +28,11 @@ export function helloOf(state: AgentState): Hello {
     namesDigest: namesDigest([...state.names].map(([name, datasetId]) => ({ name, datasetId }))),
     holdings: holdings(state),
     nodes: [...state.nodes].sort(),
+    // Whoever is alive and was asked goes on; only another process or boot lets an op vanish.
     heldOps: [...state.records.values()].flatMap(({ record }) =>
-      record.op !== null && record.op.executor?.node === options.node && isWorking(state, record)
-        ? [record.op.id]
-        : [],
+      record.op !== null && record.op.executor?.node === options.node ? [record.op.id] : [],
     ),
   };
-}
-
-function isWorking(
-  state: AgentState,
-  { datasetId }: { readonly datasetId: Holding["datasetId"] },
-): boolean {
-  // Whoever is alive and was asked goes on; only another process or boot lets an op vanish.
-  return state.datasets.has(datasetId);
 }
 
 function holdings(state: AgentState): readonly Holding[] {
@@ -69,6 +60,7 @@ function holdings(state: AgentState): readonly Holding[] {
       name: nameOfId.get(datasetId) ?? null,
       generation: state.generations.get(datasetId) ?? 0,
       mounted,
+      claim: usableClaim(state, datasetId),
       record: last.get(datasetId) ?? null,
       copies: local?.found?.copies ?? [],
     };
@@ -100,6 +92,7 @@ export function received(state: AgentState, message: ControlMessage, nowMs: numb
         state.link.condition = message.condition;
         for (const datasetId of state.records.keys()) {
           abortIfLost(state, state.local(datasetId));
+          cutIfBusy(state, state.local(datasetId));
           kick(state, datasetId);
         }
       }
@@ -215,9 +208,17 @@ function records(state: AgentState, message: Of<"records">, nowMs: number): void
     }
     sayTaken(state, local);
     abortIfLost(state, local);
+    cutIfBusy(state, local);
     if (!declineLate(state, local)) kick(state, id);
     sendWishAfterLoss(state, id, nowMs);
   }
+}
+
+/** A superseded node cuts first (hazard F3): it waits for nothing that it began before. */
+function cutIfBusy(state: AgentState, { datasetId, phase }: Local): void {
+  const side = state.side(datasetId);
+  if (side.kind !== "attachable" || side.want.kind !== "cut" || phase === "idle") return;
+  state.emit({ kind: "cut", datasetId });
 }
 
 /**

@@ -1,12 +1,20 @@
+import type { DatasetId } from "../../domain/ids.ts";
 import { type DatasetRecord, liveCopy, type Move, nameOf } from "../../domain/record.ts";
 import type { Progress } from "../../protocol/agent-messages.ts";
 import type { AgentState, Local, WaitingMount } from "./agent-state.ts";
 import type { ContainerSeen } from "./effects.ts";
 
 /** This node may show the dataset to a new user right now. */
-export function usable(state: AgentState, local: Local): boolean {
-  const want = state.desired(local.datasetId);
-  return want.kind === "use" && local.releaseAsked !== want.claim.generation;
+export function usable(state: AgentState, { datasetId }: Pick<Local, "datasetId">): boolean {
+  return usableClaim(state, datasetId) !== null;
+}
+
+/** Generation of a claim that this node has and did not say back; null without one. */
+export function usableClaim(state: AgentState, datasetId: DatasetId): number | null {
+  const want = state.desired(datasetId);
+  if (want.kind !== "use") return null;
+  const { generation } = want.claim;
+  return state.datasets.get(datasetId)?.releaseAsked === generation ? null : generation;
 }
 
 /**
@@ -163,7 +171,9 @@ function comingText(name: string, { source, phase }: Move, progress: Progress | 
 export function considerRelease(state: AgentState, local: Local, nowMs: number): void {
   const entry = state.records.get(local.datasetId);
   const want = state.desired(local.datasetId);
-  if (entry === undefined || want.kind !== "use" || state.link === null) return;
+  if (entry === undefined || want.kind !== "use") return;
+  // A service that may not write cannot record it, and our own Mounts would queue behind it.
+  if (state.link?.mode.kind !== "normal") return;
   const { generation } = want.claim;
   if (local.releaseAsked === generation) return;
   if (entry.wantedBy === null && entry.record.deletion === null) return;

@@ -153,6 +153,7 @@ export class BenchNode {
           this.step({ kind: "observed", datasetId: id, observed: { kind: "absent" } });
         });
       case "execute":
+      case "cut":
       case "start_container":
       case "answer":
       case "disconnect":

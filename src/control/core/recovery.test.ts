@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { NodeId, OpId } from "../../domain/ids.ts";
+import { type NodeId, type OpId, parseDatasetId } from "../../domain/ids.ts";
 import { type DatasetRecord, liveCopy } from "../../domain/record.ts";
 import type { HeldCopy, Holding } from "../../protocol/agent-messages.ts";
-import { a, b, c, LocalBed } from "./test-core.ts";
+import { a, b, c, LocalBed, uuid } from "./test-core.ts";
 
 function held(kind: HeldCopy["kind"], generation: number, move: OpId | null = null): HeldCopy {
   return { kind, pool: "disks", generation, move };
@@ -36,6 +36,7 @@ function heard(
     name: "db",
     generation: 1,
     mounted: false,
+    claim: null,
     record: null,
     copies,
     ...change,
@@ -131,5 +132,44 @@ describe("recovery of a local dataset", () => {
       poolKind: "local",
       fileSystem: null,
     });
+  });
+});
+
+function nameIn({ core }: LocalBed, { datasetId }: DatasetRecord): string | undefined {
+  return core.state.records.get(datasetId)?.metadata["name"];
+}
+
+describe("recovery of what agents were told last", () => {
+  test("keeps a claim that its node is about to use, though nothing is mounted there yet", () => {
+    const before = new LocalBed().heldByA();
+    for (const claim of [1, null]) {
+      const bed = recovering(before);
+      heard(bed, a, [held("live", 1)], { claim });
+      expect(bed.record.claim?.node ?? null).toBe(claim === null ? null : a);
+    }
+  });
+
+  test("keeps that its volume exists and is formatted, learned within a generation", () => {
+    const later = new LocalBed().heldByA().record;
+    const op = later.lineage;
+    const backup = { ...later, volume: { kind: "creating", op }, formatted: "no" } as const;
+    const bed = recovering(new LocalBed().heldByA(), [backup]);
+    heard(bed, a, [held("live", 1)], { record: later });
+    expect(bed.record).toMatchObject({ volume: later.volume, formatted: "yes" });
+  });
+
+  test("gives a name to the later of two live records", () => {
+    const early = new LocalBed().heldByA().record;
+    const later = { ...early, datasetId: parseDatasetId(uuid(51)), createdAtMs: 1e6 };
+    for (const [stored, told] of [
+      [early, later],
+      [later, early],
+    ] as const) {
+      const bed = recovering(new LocalBed().heldByA(), [stored]);
+      const { datasetId } = told;
+      heard(bed, a, [held("live", 1)], { datasetId, record: told });
+      expect([early, later].map((one) => nameIn(bed, one))).toEqual([undefined, "db"]);
+      expect(bed.core.state.names.get("db")).toBe(later.datasetId);
+    }
   });
 });

@@ -1,7 +1,7 @@
 import { newRecord } from "../../domain/new-record.ts";
 import type { NodeId } from "../../domain/ids.ts";
 import { type DatasetRecord, liveCopy, nameOf } from "../../domain/record.ts";
-import { recoverCopies } from "../../domain/record-recovery.ts";
+import { recoverCopies, recoverExistence } from "../../domain/record-recovery.ts";
 import type { Hello, Holding } from "../../protocol/agent-messages.ts";
 import type { CoreState } from "./core-state.ts";
 import { pushAllNames, pushAllRecords } from "./push.ts";
@@ -37,15 +37,18 @@ export function collectHoldings(
     if (!state.nodes.has(node)) state.unheard.add(node);
   }
   for (const holding of message.holdings) collectOne(state, session, holding);
-  const held = new Set(
-    message.holdings.filter(({ mounted }) => mounted).map(({ datasetId }) => datasetId),
-  );
+  const held = new Set(message.holdings.filter(isInUse).map(({ datasetId }) => datasetId));
   for (const record of state.records.values()) {
     if (record.claim?.node !== session.node || held.has(record.datasetId)) continue;
     state.apply(record.datasetId, { kind: "claim_forgotten", node: session.node });
   }
   state.unheard.delete(session.node);
   return endWhenHeard(state, nowMs);
+}
+
+/** Also what is not mounted yet: its node goes on under that claim without asking. */
+function isInUse({ mounted, claim }: Holding): boolean {
+  return mounted || claim !== null;
 }
 
 function collectOne(state: CoreState, session: Session, holding: Holding): void {
@@ -59,30 +62,55 @@ function collectOne(state: CoreState, session: Session, holding: Holding): void 
   }
   const known = state.records.get(datasetId);
   const last = holding.record;
-  if (known !== undefined && last !== null && isNewer(last, known)) restore(state, known, last);
+  if (known !== undefined && last !== null) remember(state, known, last);
   // Before the generation is raised: how much newer this claim is tells what happened since.
-  if (holding.mounted) {
-    const holder = { node: session.node, era: session.era, generation };
+  if (isInUse(holding)) {
+    const { node, era } = session;
+    const holder = { node, era, generation: holding.claim ?? generation };
     state.apply(datasetId, { kind: "claim_recovered", holder });
   }
   state.apply(datasetId, { kind: "generation_raised", generation });
 }
 
-/** A later grant is in it: existence and format of the volume may be newer than the store's too. */
-function isNewer(last: DatasetRecord, known: DatasetRecord): boolean {
-  return known.lost || last.generation > known.generation;
+/** What a former store told an agent: all of it if it is newer, else what is never unsaid. */
+function remember(state: CoreState, known: DatasetRecord, last: DatasetRecord): void {
+  if (known.lost || last.generation > known.generation) return restore(state, known, last);
+  const next = recoverExistence(known, last);
+  if (next !== known) state.save(next, known.revision);
 }
 
 /**
  * The agent's last whole record replaces one that is lost or older: it was sent by a former store.
  * An op of it may still land, so it stays open until that is settled.
  */
-function restore(state: CoreState, lost: DatasetRecord, last: DatasetRecord): void {
+function restore(state: CoreState, known: DatasetRecord, last: DatasetRecord): void {
   const vanished = last.op === null || last.op.executor === null ? null : state.startedAtMs;
   const op = last.op === null ? null : { ...last.op, vanishedAtMs: vanished };
   // A local one's move stays until the disks of both ends were heard.
   const move = last.poolKind === "local" ? last.move : null;
-  state.save({ ...last, claim: null, op, move }, lost.revision);
+  const whole = recoverExistence(last, known);
+  const metadata = freeMetadata(state, last);
+  state.save({ ...whole, metadata, claim: null, op, move }, known.revision);
+}
+
+/**
+ * Of two live records with one name the later has it: it was created after the other was deleted,
+ * in a history that the store has lost.
+ */
+function freeMetadata(state: CoreState, last: DatasetRecord): DatasetRecord["metadata"] {
+  const name = nameOf(last);
+  const by = name === null ? undefined : state.names.get(name);
+  const other = by === undefined ? undefined : state.records.get(by);
+  if (last.deletion !== null || other === undefined || other.datasetId === last.datasetId) {
+    return last.metadata;
+  }
+  if (!other.lost && other.createdAtMs >= last.createdAtMs) return nameless(last);
+  state.save({ ...other, metadata: nameless(other) }, other.revision);
+  return last.metadata;
+}
+
+function nameless({ metadata }: DatasetRecord): DatasetRecord["metadata"] {
+  return Object.fromEntries(Object.entries(metadata).filter(([key]) => key !== "name"));
 }
 
 function lostRecord(state: CoreState, session: Session, holding: Holding): DatasetRecord {

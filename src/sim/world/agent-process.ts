@@ -251,6 +251,9 @@ export class AgentProcess {
       case "execute":
         this.#execute(effect.action);
         break;
+      case "cut":
+        this.host.cut(effect.datasetId).catch(() => {}); // It is done again in its turn.
+        break;
       case "start_container":
         break; // No container of this world has a restart policy.
       case "answer":

@@ -208,7 +208,7 @@ export class ModelHost implements Host {
   }
 
   cut(dataset: DatasetId): Promise<void> {
-    return this.#child(dataset, this.#pace(1, 30), () => {
+    return this.#read(dataset, () => {
       const { kernel, context } = this.machine;
       for (const superblock of kernel.open(dataset)) {
         const ours = superblock.users.has("volume") || superblock.users.has("shown");

@@ -1,0 +1,49 @@
+import { expect, test } from "vitest";
+import type { Mode } from "../../protocol/agent-messages.ts";
+import { helloOf } from "./link.ts";
+import { heldRecord, TestAgent } from "./test-agent.ts";
+
+const { datasetId } = heldRecord;
+
+test("a hello names the claim that is used without asking again, until it is said back", () => {
+  const agent = new TestAgent();
+  agent.connect([heldRecord]);
+  const claims = (): readonly (number | null)[] =>
+    helloOf(agent.core.state).holdings.map(({ claim }) => claim);
+  expect(claims()).toEqual([1]);
+  agent.core.state.local(datasetId).releaseAsked = 1;
+  expect(claims()).toEqual([null]);
+});
+
+/** How often an idle holder gives back what somebody else wants. */
+function asksToRelease(mode: Mode): number {
+  const agent = new TestAgent();
+  agent.connect([heldRecord]);
+  agent.see("shown");
+  agent.receive({ kind: "mode", mode, condition: null });
+  agent.see("shown");
+  const wanted = { record: heldRecord, wantedBy: heldRecord.primary, peer: null };
+  agent.receive({ kind: "records", revision: 2, all: true, entries: [wanted], removed: [] });
+  agent.see("shown");
+  agent.tick();
+  return agent.effects.filter(
+    (effect) => effect.kind === "send" && effect.message.kind === "release_begun",
+  ).length;
+}
+
+test("nothing is given back to a control service that may not record it", () => {
+  expect(asksToRelease({ kind: "normal" })).toBe(1);
+  const message = "The store went back.";
+  expect(asksToRelease({ kind: "read_only", code: "STORE_WENT_BACK", message })).toBe(0);
+});
+
+test("a superseded node cuts at once, whatever is in flight", () => {
+  const agent = new TestAgent();
+  agent.connect([heldRecord]);
+  expect(agent.core.state.local(datasetId).phase).toBe("observing");
+
+  const superseded = { ...heldRecord, claim: null, superseded: [heldRecord.primary] };
+  agent.connect([superseded]);
+
+  expect(agent.effects).toContainEqual({ kind: "cut", datasetId });
+});
