@@ -26,7 +26,7 @@ const usage = `Two hosts on this machine, each with its own Docker Engine, and a
 class UsageError extends Error {}
 
 process.chdir(join(import.meta.dirname, ".."));
-const bed = new Bed({ purpose: "demo", checkout: process.cwd() });
+const bed = new Bed({ purpose: "demo", checkout: process.cwd(), defaultPool: "btrfs" });
 
 /** Everything that the set-up of the machine and of this checkout can do before hosts are made. */
 async function prepare(): Promise<void> {

@@ -34,6 +34,7 @@ const packageOf: Readonly<Record<string, string>> = {
   dockerd: "docker.io",
   docker: "docker.io",
   "docker-compose": "docker-compose",
+  tcpdump: "tcpdump",
 };
 
 /** Where Debian has its programs; not everybody has all of these on PATH. */

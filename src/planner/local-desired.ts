@@ -40,13 +40,10 @@ export function desiredLocalOf(
   return ofCopies(record, node);
 }
 
-/**
- * Sealed is durable: it binds the source whatever becomes of its claim. While nobody holds it, what
- * an earlier move brought is made live for its bulk to be sent; it is sealed once that is there.
- */
+/** Sealed is durable: it binds the source whatever becomes of its claim. */
 function seals(move: Move, claim: Claim | null, ours: Claim | null): boolean {
-  if (claim === null || move.phase === "sealed") return true;
-  return move.phase === "copied" && ours?.phase === "releasing";
+  const givenBack = claim === null || ours?.phase === "releasing";
+  return move.phase === "sealed" || (move.phase === "copied" && givenBack);
 }
 
 function ofCopies(record: DatasetRecord, node: NodeId): DesiredLocal {

@@ -19,8 +19,7 @@ export function chooseCopy(copies: readonly LocalCopy[], want: DesiredLocal): Lo
     case "receive":
       return incoming(copies, want.move.id);
     case "seal":
-      // What was sealed stands for what it was made of, never for something later beside it.
-      return newest(copies, ["live", "sealed", "received"]) ?? remainder(copies);
+      return stateOf(copies, ["live", "sealed"]) ?? newest(copies) ?? remainder(copies);
     case "diverge":
       return stateOf(copies, ["live", "sealed", "diverged"]) ?? { kind: "absent" };
     case "discard":
@@ -53,10 +52,8 @@ function incoming(copies: readonly LocalCopy[], move: OpId): LocalCopy | Absent 
   );
 }
 
-function newest(
-  copies: readonly LocalCopy[],
-  rank: readonly Content["kind"][] = ["live", "received", "sealed"],
-): Content | null {
+function newest(copies: readonly LocalCopy[]): Content | null {
+  const rank: readonly Content["kind"][] = ["live", "received", "sealed"];
   const contents = copies.filter((one): one is Content => rank.some((kind) => kind === one.kind));
   return (
     contents.sort(

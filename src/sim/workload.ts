@@ -1,6 +1,5 @@
 import type { DatasetId, NodeId } from "../domain/ids.ts";
 import { type DatasetRecord, nameOf } from "../domain/record.ts";
-import { localPoolName, poolOf } from "./pool/names.ts";
 import type { Container } from "./world/container.ts";
 import type { Host, World } from "./world/world.ts";
 
@@ -11,10 +10,8 @@ export class Workload {
 
   constructor(world: World) {
     this.#world = world;
-    const { traits, prng } = world.context;
-    this.names = Array.from({ length: traits.datasets }, (_, index) =>
-      prng.chance(traits.local) ? `${localPoolName}${index + 1}` : `db${index + 1}`,
-    );
+    const count = world.context.traits.datasets;
+    this.names = Array.from({ length: count }, (_, index) => `db${index + 1}`);
   }
 
   /** Acts at random instants until `untilMs`. */
@@ -94,7 +91,7 @@ export class Workload {
             primary,
             metadata: { name },
             maximumSizeBytes: null,
-            pool: poolOf(name),
+            pool: null,
             fileSystem: null,
             reclaim: null,
           },

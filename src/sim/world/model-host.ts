@@ -186,7 +186,7 @@ export class ModelHost implements Host {
     return this.#child(dataset, this.#pace(1, 30), () => {
       const superblock = this.machine.kernel.mounted(dataset, "shown");
       if (superblock === null) return;
-      this.tellTakenDown(dataset, "hide");
+      this.#takenDown(dataset, "hide");
       this.machine.kernel.drop(superblock, "shown");
     });
   }
@@ -195,7 +195,7 @@ export class ModelHost implements Host {
     return this.#child(dataset, this.#pace(1, 500), () => {
       const superblock = this.machine.kernel.mounted(dataset, "volume");
       if (superblock === null) return;
-      this.tellTakenDown(dataset, "unmount");
+      this.#takenDown(dataset, "unmount");
       this.machine.kernel.drop(superblock, "volume");
     });
   }
@@ -214,7 +214,7 @@ export class ModelHost implements Host {
         const ours = superblock.users.has("volume") || superblock.users.has("shown");
         if (superblock.dead && !ours) continue;
         context.marks.hit("superseded node cut");
-        this.tellTakenDown(dataset, "cut");
+        this.#takenDown(dataset, "cut");
         kernel.shutDown(superblock);
       }
     });
@@ -233,7 +233,7 @@ export class ModelHost implements Host {
     );
   }
 
-  tellTakenDown(dataset: DatasetId, step: "hide" | "unmount" | "cut"): void {
+  #takenDown(dataset: DatasetId, step: "hide" | "unmount" | "cut"): void {
     this.machine.context.tell({
       kind: "taken_down",
       dataset,
