@@ -9,12 +9,13 @@ const image = "flocker-demo:1";
 const withVolume = (name: string, line: string): string =>
   `docker run --rm -v ${name}:/data --volume-driver flocker ${image} bash -c '${line}'`;
 const fileOf = (mib: number): string =>
-  `dd if=/dev/urandom of=/data/file bs=1M count=${mib} status=none; sync /data/file; sha256sum /data/file`;
+  `dd if=/dev/urandom of=/data/file bs=1M count=${mib} status=none; sync /data/file; ` +
+  "sha256sum /data/file";
 
 async function liveOn(name: string): Promise<string> {
   const live = (await rest.view(name)).copies.filter(({ role }) => role === "live");
   expect(live.length).toBe(1);
-  return live[0]?.node ?? expect.unreachable();
+  return live.map(({ node }) => node).join();
 }
 
 async function boot(host: string): Promise<void> {

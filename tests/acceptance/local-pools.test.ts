@@ -67,7 +67,9 @@ test("a writer that still has a file open keeps the volume, and is named; then e
     },
   );
   // Not a container: somebody with a shell on the host, where no Mount tells of it.
-  const hold = `exec 9>>${path}/file; echo $$; while [ ! -e /run/let-go ]; do read -t 0.1; done; echo last >&9`;
+  const hold = `exec 9>>${path}/file
+    while [ ! -e /run/let-go ]; do sleep 0.1; done
+    echo last >&9`;
   const holder = cluster.exec("h1", ["bash", "-c", hold], { deadlineMs: 110_000 });
   await cluster.eventually("the holder", 20_000, async () =>
     (await cluster.run("h1", "ls -l /proc/[0-9]*/fd 2>/dev/null")).includes(`${id}/file`),
