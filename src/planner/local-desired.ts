@@ -40,10 +40,13 @@ export function desiredLocalOf(
   return ofCopies(record, node);
 }
 
-/** Sealed is durable: it binds the source whatever becomes of its claim. */
+/**
+ * Sealed is durable: it binds the source whatever becomes of its claim. While nobody holds it, what
+ * an earlier move brought is made live for its bulk to be sent; it is sealed once that is there.
+ */
 function seals(move: Move, claim: Claim | null, ours: Claim | null): boolean {
-  const givenBack = claim === null || ours?.phase === "releasing";
-  return move.phase === "sealed" || (move.phase === "copied" && givenBack);
+  if (claim === null || move.phase === "sealed") return true;
+  return move.phase === "copied" && ours?.phase === "releasing";
 }
 
 function ofCopies(record: DatasetRecord, node: NodeId): DesiredLocal {

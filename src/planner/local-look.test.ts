@@ -53,6 +53,13 @@ test("of equal ones what was promoted comes before what it was made of, and that
   expect(chooseCopy([sealed(5), received(5)], use)).toEqual(received(5));
 });
 
+test("what a move is sealed of is the latest, not the fallback of an earlier move", () => {
+  const seal: DesiredLocal = { kind: "seal", record, move };
+  expect(chooseCopy([sealed(3), received(5)], seal)).toEqual(received(5));
+  expect(chooseCopy([sealed(5), received(5)], seal)).toEqual(sealed(5));
+  expect(chooseCopy([received(5), live(5)], seal)).toEqual(live(5));
+});
+
 test("for a move only what it brought counts, but a live volume and remainders are seen", () => {
   expect(chooseCopy([sealed(3)], receive)).toEqual({ kind: "absent" });
   expect(chooseCopy([received(4, first)], receive)).toEqual({ kind: "absent" });

@@ -19,7 +19,8 @@ export function chooseCopy(copies: readonly LocalCopy[], want: DesiredLocal): Lo
     case "receive":
       return incoming(copies, want.move.id);
     case "seal":
-      return stateOf(copies, ["live", "sealed"]) ?? newest(copies) ?? remainder(copies);
+      // What was sealed stands for what it was made of, never for something later beside it.
+      return newest(copies, ["live", "sealed", "received"]) ?? remainder(copies);
     case "diverge":
       return stateOf(copies, ["live", "sealed", "diverged"]) ?? { kind: "absent" };
     case "discard":
@@ -52,8 +53,10 @@ function incoming(copies: readonly LocalCopy[], move: OpId): LocalCopy | Absent 
   );
 }
 
-function newest(copies: readonly LocalCopy[]): Content | null {
-  const rank: readonly Content["kind"][] = ["live", "received", "sealed"];
+function newest(
+  copies: readonly LocalCopy[],
+  rank: readonly Content["kind"][] = ["live", "received", "sealed"],
+): Content | null {
   const contents = copies.filter((one): one is Content => rank.some((kind) => kind === one.kind));
   return (
     contents.sort(

@@ -172,6 +172,13 @@ describe("a move", () => {
     expect(decided(idle, a, receivedAs(3))).toBe("VOLUME_LOST_CONTENT");
   });
 
+  test("makes what nobody used since the last move live for its bulk, and seals only after it", () => {
+    const idle: DatasetRecord = { ...onA, claim: null, move: precopy };
+    expect(decided(idle, a, receivedAs(4))).toBe("promote_received");
+    expect(decided(idle, a, { kind: "live", identity: identity(4) })).toBe("done");
+    expect(decided(idle, a, sealedAs(4))).toBe("done");
+  });
+
   test("seals again what was written to after the seal, or was sealed for another move", () => {
     const [, , other = moveOp] = ops;
     expect(decided(bound, a, { ...asSealed, changed: true })).toBe("seal_live");

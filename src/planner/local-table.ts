@@ -164,7 +164,9 @@ const seal: Row<"seal"> = {
   },
   live: (want, see) =>
     misfit(want, see.identity, sealSpan(want)) ??
-    act({ ...sealBase(want), kind: "seal_live", move: want.move.id }),
+    (want.move.phase === "precopy"
+      ? done
+      : act({ ...sealBase(want), kind: "seal_live", move: want.move.id })),
   sealed: (want, see) => sealedForMove(want, see),
   diverged,
   foreign,
@@ -177,6 +179,7 @@ function sealedForMove(want: Want<"seal">, see: See<"sealed">): LocalDecision {
   const { record, move } = want;
   const wrong = misfit(want, see.identity, sealSpan(want));
   if (wrong !== null) return wrong;
+  if (move.phase === "precopy") return done;
   // Sealed for a move that was aborted, or written to since through an open file: sealed anew.
   if (see.move !== move.id || see.changed)
     return act({ ...sealBase(want), kind: "seal_live", move: move.id });

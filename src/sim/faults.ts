@@ -18,6 +18,8 @@ export class Faults {
     this.#repeat(traits.controlFaultMs, () => this.#controlFault());
     this.#repeat(traits.networkFaultMs, () => this.#onHost((host) => this.#networkFault(host)));
     this.#repeat(traits.storageHideMs, () => this.#hideVolumes());
+    this.#repeat(traits.streamFaultMs, () => this.#onHost((host) => this.#streamFault(host)));
+    this.#repeat(traits.poolFaultMs, () => this.#onHost((host) => this.#poolFault(host)));
     this.#repeat(traits.engineFaultMs, () => this.#onHost((host) => this.engineFault(host)));
   }
 
@@ -47,6 +49,48 @@ export class Faults {
     context.marks.hit("storage list lagged");
     for (const ref of storage.volumes.keys()) storage.hidden.add(ref);
     context.clock.after(this.#spanMs(), () => storage.hidden.clear());
+  }
+
+  #streamFault(host: Host): void {
+    const { clock, prng, marks } = this.#world.context;
+    const { network } = this.#world;
+    if (prng.chance(0.6)) {
+      for (const transfer of host.agent?.local.serving.transfers ?? []) transfer.cut();
+      return;
+    }
+    marks.hit("peers parted");
+    network.isolate(host.node, true);
+    clock.after(this.#spanMs(), () => network.isolate(host.node, false));
+  }
+
+  /** The machine goes down, and its disk does not come back as it was. */
+  #poolFault(host: Host): void {
+    const { context, damaged } = this.#world;
+    const { clock, prng, marks } = context;
+    const { pool } = host.machine;
+    const image = pool.image();
+    const ids = pool.datasets();
+    const kind = prng.between(1, 6);
+    clock.after(prng.between(1_000, 30_000), () => {
+      if (!host.machine.powered) return;
+      this.#world.powerOff(host);
+      if (kind > 2) {
+        marks.hit("pool missing at boot");
+        pool.missing = true;
+        clock.after(this.#spanMs(), () => {
+          pool.missing = pool.lost;
+        });
+      } else {
+        for (const dataset of [...ids, ...pool.datasets()]) {
+          damaged.add(dataset);
+          context.tell({ kind: "loss_accepted", dataset });
+        }
+        marks.hit(kind === 1 ? "pool set back" : "pool lost");
+        if (kind === 1) image();
+        else pool.lose();
+      }
+      clock.after(prng.between(3_000, 10_000), () => this.#world.powerOn(host));
+    });
   }
 
   #agentFault(host: Host): void {
@@ -143,13 +187,16 @@ export class Faults {
 
   /** Everything that can be whole again is. */
   heal(): void {
-    const { storage, network, hosts } = this.#world;
+    const { storage, network, hosts, context } = this.#world;
+    context.healed = true;
     storage.hidden.clear();
     this.#world.control?.strand.go("signal");
     this.#world.startControl();
     for (const host of hosts) {
       storage.cutOff(host.node, false);
       network.heal(host.node);
+      network.isolate(host.node, false);
+      host.machine.pool.missing &&= host.machine.pool.lost;
       if (host.machine.stopped) this.resume(host);
       host.agent?.strand.go("signal");
       if (!host.machine.powered) this.#world.powerOn(host);

@@ -1,5 +1,5 @@
 import type { DatasetRecord } from "../domain/record.ts";
-import { nameOf } from "../domain/record.ts";
+import { liveCopy, nameOf } from "../domain/record.ts";
 import type { Faults } from "./faults.ts";
 import type { Person } from "./person.ts";
 import type { Simulation } from "./simulate.ts";
@@ -74,17 +74,43 @@ export class Liveness {
     return volume.kind === "exists" && storage.volumes.get(volume.ref)?.destroyed === true;
   }
 
+  /** A disk lost what it had, or a restored store remembers a volume that was destroyed since. */
+  #needsPerson(record: DatasetRecord): boolean {
+    const { datasetId, poolKind, volume } = record;
+    const { storage, damaged } = this.#simulation.world;
+    if (poolKind === "attachable") return false;
+    return (
+      damaged.has(datasetId) ||
+      this.#onLostDisk(homeOf(record)) ||
+      (record.claim !== null && this.#onLostDisk(record.claim.node)) ||
+      (volume.kind === "exists" && storage.copiesOf(datasetId).length === 0)
+    );
+  }
+
+  #onLostDisk(node: string): boolean {
+    return this.#simulation.world.host(node)?.machine.pool.lost === true;
+  }
+
   #order(): readonly (readonly [DatasetRecord["datasetId"], string])[] {
     const { world, context, workload } = this.#simulation;
     return world
       .records()
       .filter(({ deletion, lost }) => deletion === null && !lost)
       .filter(({ volume }) => !this.#destroyed(volume))
+      .filter((record) => !this.#needsPerson(record))
       .map((record) => {
-        const host = context.prng.pick(world.hosts);
+        // Where a pool may be too small, what is there stays there.
+        const local = record.poolKind === "local";
+        const roomy = !local || context.traits.poolBytes > 2 ** 24;
+        const fit = world.hosts.filter(({ node }) => !local || !this.#onLostDisk(node));
+        const host = roomy ? context.prng.pick(fit) : world.host(homeOf(record));
         const node = host?.node ?? record.primary;
         workload.order(nameOf(record) ?? "", node);
         return [record.datasetId, node] as const;
       });
   }
+}
+
+function homeOf(record: DatasetRecord): string {
+  return liveCopy(record)?.node ?? record.primary;
 }

@@ -70,6 +70,18 @@ export const markNames = [
   "stream cut",
   "stream stalled",
   "stream's child outlived its agent",
+  "stream refused",
+  "stream not confirmed",
+  "sums differed",
+  "base streamed",
+  "delta streamed",
+  "receive aborted",
+  "superseded node stopped",
+  "older copy accepted",
+  "peers parted",
+  "pool missing at boot",
+  "pool set back",
+  "pool lost",
 ] as const;
 
 export type Mark = (typeof markNames)[number];

@@ -55,17 +55,28 @@ export class Person {
         context.marks.hit("declared dead wrongly");
         this.#acceptLoss(host.node, [...state.records.values()]);
       }
+      for (const record of state.records.values()) this.#acceptOlder(host.node, record);
       control.run((core) => core.declareDead(host.node, force, control.nowMs));
     });
   }
 
   #acceptLoss(node: NodeId, records: readonly DatasetRecord[]): void {
     const { context } = this.#world;
-    const advisory = context.traits.exclusive === "advisory";
-    if (advisory) context.marks.hit("loss accepted");
-    for (const { datasetId, generation } of records) {
+    for (const { datasetId, generation, poolKind } of records) {
+      // What a node of a local dataset writes from here on is on its own disk alone.
+      const advisory = poolKind === "local" || context.traits.exclusive === "advisory";
+      if (advisory) context.marks.hit("loss accepted");
       context.tell({ kind: "override", dataset: datasetId, node, generation, advisory });
     }
+  }
+
+  /** A copy elsewhere is made the live one: older than what its node had acknowledged. */
+  #acceptOlder(node: NodeId, { datasetId, copies }: DatasetRecord): void {
+    const held = copies.some((one) => one.node === node && one.role === "live");
+    const elsewhere = copies.some((one) => one.node !== node && one.role !== "diverged");
+    if (!held || !elsewhere) return;
+    this.#world.context.marks.hit("older copy accepted");
+    this.#world.context.tell({ kind: "loss_accepted", dataset: datasetId });
   }
 
   /** An old backup is put back, or the store is lost; either way it says so and is recovered. */

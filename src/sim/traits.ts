@@ -67,11 +67,11 @@ export function drawTraits(prng: Prng): Traits {
     messageDelayMsMax: prng.chance(0.5) ? 20 : 2_000,
     wallJumps: prng.chance(0.3),
     deletes: prng.chance(0.5) ? 0.08 : 0,
-    local: 0,
-    poolBytes: 2 ** 30,
+    local: prng.chance(0.5) ? 1 : prng.between(0, 1) / 2,
+    poolBytes: prng.chance(0.9) ? 2 ** 30 : 12 * 2 ** 20,
     bulkBytes: 2 ** 20,
-    streamFaultMs: Infinity,
-    poolFaultMs: Infinity,
+    streamFaultMs: often(0.3, 5, 30),
+    poolFaultMs: often(0.15, 40, 120),
   };
 }
 

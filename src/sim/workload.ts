@@ -1,5 +1,6 @@
 import type { DatasetId, NodeId } from "../domain/ids.ts";
 import { type DatasetRecord, nameOf } from "../domain/record.ts";
+import { localPoolName, poolOf } from "./pool/names.ts";
 import type { Container } from "./world/container.ts";
 import type { Host, World } from "./world/world.ts";
 
@@ -10,8 +11,10 @@ export class Workload {
 
   constructor(world: World) {
     this.#world = world;
-    const count = world.context.traits.datasets;
-    this.names = Array.from({ length: count }, (_, index) => `db${index + 1}`);
+    const { traits, prng } = world.context;
+    this.names = Array.from({ length: traits.datasets }, (_, index) =>
+      prng.chance(traits.local) ? `${localPoolName}${index + 1}` : `db${index + 1}`,
+    );
   }
 
   /** Acts at random instants until `untilMs`. */
@@ -91,7 +94,7 @@ export class Workload {
             primary,
             metadata: { name },
             maximumSizeBytes: null,
-            pool: null,
+            pool: poolOf(name),
             fileSystem: null,
             reclaim: null,
           },

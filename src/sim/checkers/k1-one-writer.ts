@@ -21,6 +21,7 @@ export class OneWriter implements Checker {
     // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- the others are not its own
     switch (event.kind) {
       case "shown":
+        this.#datasetOf.set(event.ref, event.dataset);
         this.#showing(event.ref).set(event.node, atMs);
         this.#opened(event.ref).add(event.node);
         return null;

@@ -17,6 +17,7 @@ export class AcknowledgedWrites implements Checker {
   see(event: WorldEvent): string | null {
     if (event.kind === "write_acknowledged") this.#write(event);
     if (event.kind === "override" && event.advisory) this.#accept(event.dataset, event.node);
+    if (event.kind === "loss_accepted") this.#uncertain.add(event.dataset);
     if (event.kind === "closed") this.#accepted.get(event.dataset)?.delete(event.node);
     if (event.kind === "machine_died") {
       for (const nodes of this.#accepted.values()) nodes.delete(event.node);

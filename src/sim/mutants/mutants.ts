@@ -15,7 +15,7 @@ import type { Mutant } from "./mutant.ts";
 
 /** Makes the windows wider in which these bugs show; no bug of its own. */
 const noLinger = { ...timings, lingerMs: 0 };
-const shared = { datasets: 1, workMs: 2_000, deletes: 0 } as const;
+const shared = { datasets: 1, local: 0, workMs: 2_000, deletes: 0 } as const;
 const flaky = { ...shared, messageDelayMsMax: 4_000, networkFaultMs: 8_000 } as const;
 
 /** The planted bugs of the safety model's test plan, each with the checker that must find it. */

@@ -60,6 +60,7 @@ export class LocalPool {
   readonly sizeBytes: number;
   /** Its disk is not mounted. */
   missing = false;
+  lost = false;
   #names = new Map<DatasetId, Names>();
   #kept = new Map<DatasetId, Names>();
 
@@ -143,6 +144,7 @@ export class LocalPool {
   /** The disk is gone, with all that was on it; what stands in its place is not this pool. */
   lose(): void {
     this.missing = true;
+    this.lost = true;
     this.#names = new Map();
     this.#kept = new Map();
   }

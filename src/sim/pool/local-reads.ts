@@ -68,16 +68,7 @@ export class LocalReads {
   }
 
   look(datasetId: DatasetId): Promise<readonly LocalCopy[]> {
-    return this.read(datasetId, ({ volume, receiving, copies, diverged }) => [
-      ...(volume === null ? [] : [shownAs(volume)]),
-      ...[...copies].map(([name, { identity }]): LocalCopy => {
-        const move = moveOf(name);
-        const whole = name.endsWith(".delta");
-        return whole ? { kind: "received", identity, move } : { kind: "base", move };
-      }),
-      ...[...receiving.keys()].map((name): LocalCopy => ({ kind: "partial", move: moveOf(name) })),
-      ...diverged.map(({ identity }): LocalCopy => ({ kind: "diverged", identity })),
-    ]);
+    return this.read(datasetId, copiesOf);
   }
 
   usedBytes(datasetId: DatasetId): Promise<number | null> {
@@ -86,4 +77,18 @@ export class LocalReads {
       return volume === null ? null : volume.bulkBytes + volume.entries.size;
     });
   }
+}
+
+export function copiesOf({ volume, receiving, copies, diverged }: Names): readonly LocalCopy[] {
+  return [
+    ...(volume === null ? [] : [shownAs(volume)]),
+    ...[...copies].map(([name, { identity }]): LocalCopy => {
+      const move = moveOf(name);
+      return name.endsWith(".delta")
+        ? { kind: "received", identity, move }
+        : { kind: "base", move };
+    }),
+    ...[...receiving.keys()].map((name): LocalCopy => ({ kind: "partial", move: moveOf(name) })),
+    ...diverged.map(({ identity }): LocalCopy => ({ kind: "diverged", identity })),
+  ];
 }

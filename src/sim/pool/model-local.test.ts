@@ -135,7 +135,7 @@ async function modelBench(): Promise<LocalBench & AsyncDisposable> {
         const volume = volumeOf(at);
         const superblock = kernel.bind(at.datasetId, volume);
         superblock.users.add("file:1");
-        kernel.drop(superblock, "shown");
+        kernel.drop(superblock, "volume");
         texts.write(volume, "held", "opened");
         const again = (): void => {
           if (superblock.users.size === 0) return;

@@ -16,6 +16,8 @@ export class Transfer {
   #receiver: ((arrived: Payload | null) => void) | null = null;
   #arrived: Payload | null | undefined = undefined;
   #stalledMs = 0;
+  /** What its sender counted, once it has sent all. */
+  sent: StreamSum | null = null;
 
   constructor(context: WorldContext, blocked: () => boolean) {
     this.#context = context;

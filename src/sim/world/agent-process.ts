@@ -10,8 +10,13 @@ import type { DatasetRecord } from "../../domain/record.ts";
 import { unreachable } from "../../lib/assert.ts";
 import { type ErrorCode, FlockerError, messageOf } from "../../lib/errors.ts";
 import type { Action } from "../../planner/action.ts";
+import type { LocalAction } from "../../planner/local-action.ts";
 import type { NameEntry } from "../../protocol/agent-messages.ts";
 import { Strand } from "../clock.ts";
+import { heldAtStart, LocalAgent, type LocalFlaws } from "../pool/local-agent.ts";
+import { localCapabilities } from "../pool/local-tree.ts";
+import { localPoolName } from "../pool/names.ts";
+import type { PeerNetwork } from "../pool/model-peers.ts";
 import type { Machine } from "./machine.ts";
 import { ModelDriver, capabilitiesOf } from "./model-driver.ts";
 import { ModelHost, type Surroundings } from "./model-host.ts";
@@ -22,6 +27,8 @@ import { noLog, type WorldContext } from "./world-context.ts";
 export type AgentFlaws = {
   readonly timings?: Timings;
   readonly decide?: AgentOptions["decide"];
+  readonly decideLocal?: AgentOptions["decideLocal"];
+  readonly local?: LocalFlaws;
   readonly host?: (machine: Machine, around: Surroundings) => ModelHost;
   readonly driver?: (machine: Machine, around: Surroundings) => ModelDriver;
   /** What is observed is asked about this record instead. */
@@ -48,6 +55,7 @@ export type AgentSurroundings = {
   readonly namesHeard: (entries: readonly NameEntry[]) => void;
   readonly claimHeard: (record: DatasetRecord) => void;
   readonly persisted: (agent: AgentProcess) => void;
+  readonly peers: PeerNetwork;
 };
 
 const pingMs = 5_000;
@@ -61,6 +69,7 @@ export class AgentProcess {
   readonly core: AgentCore;
   readonly around: AgentSurroundings;
   readonly host: ModelHost;
+  readonly local: LocalAgent;
   readonly #context: WorldContext;
   readonly #ports: Ports;
   readonly #unlocked = new Set<DatasetId>();
@@ -100,6 +109,17 @@ export class AgentProcess {
       backend: () => driver,
       valid: (action) => flaws.alwaysValid === true || this.core.state.stands(action),
     };
+    this.local = new LocalAgent({
+      machine,
+      around: witness,
+      host: this.host,
+      clusterId,
+      call: this.#call,
+      flaws: flaws.local ?? {},
+      network: around.peers,
+      record: (id) => this.core.state.records.get(id)?.record ?? null,
+      valid: (action) => flaws.alwaysValid === true || this.core.state.standsLocal(action),
+    });
     this.core = new AgentCore(this.#options());
     flaws.started?.(this);
     this.strand.every(tickMs, () => this.step({ kind: "tick" }));
@@ -109,7 +129,7 @@ export class AgentProcess {
 
   #options(): AgentOptions {
     const { machine, around } = this;
-    const { timings, decide } = around.flaws;
+    const { timings, decide, decideLocal } = around.flaws;
     const { traits } = this.#context;
     const operationMsMax = around.flaws.operationMsMax ?? traits.operationMsMax;
     const pool = {
@@ -117,6 +137,12 @@ export class AgentProcess {
       driver: "model",
       capabilities: capabilitiesOf({ ...traits, operationMsMax }),
       defaultSizeBytes: 1 << 30,
+    };
+    const disk = {
+      name: localPoolName,
+      driver: "model-local",
+      capabilities: localCapabilities,
+      defaultSizeBytes: 1 << 28,
     };
     return {
       node: machine.node,
@@ -127,14 +153,16 @@ export class AgentProcess {
       instance: this.#context.prng.uuid(),
       version: "sim",
       address: { host: `h${machine.index}`, peerPort: 4525 },
-      pools: [pool],
+      pools: [pool, disk],
       unknownNames: "deny",
       cluster: machine.disk.cluster,
       run: machine.run.file,
       mounted: this.host.mountedNow(),
+      copies: heldAtStart(machine),
       nowMs: machine.nowMs,
       ...(timings === undefined ? {} : { timings }),
       ...(decide === undefined ? {} : { decide }),
+      ...(decideLocal === undefined ? {} : { decideLocal }),
     };
   }
 
@@ -152,6 +180,7 @@ export class AgentProcess {
   /** The process ends at once; its children, its connection's bytes and its requests do not. */
   kill(): void {
     this.strand.kill();
+    this.local.end();
     const { connection } = this;
     this.connection = null;
     if (connection === null) return;
@@ -242,9 +271,16 @@ export class AgentProcess {
         });
         break;
       case "observe_local":
+        if (this.#mayLook(effect.datasetId)) {
+          this.local.observe(effect, (event) => this.step(event));
+        }
+        break;
       case "execute_local":
+        this.local.execute(effect, (error) => this.#ended(effect.action, error));
+        break;
       case "abort":
-        throw new Error(`${effect.kind}: this world has no local pools`);
+        this.local.abort(effect.datasetId);
+        break;
       case "log":
         if (this.#context.tracing) {
           this.#context.note(`agent${machine.index} ${effect.event}`, effect.fields);
@@ -264,22 +300,9 @@ export class AgentProcess {
   }
 
   #observe(datasetId: DatasetId, record: DatasetRecord | null): void {
-    const { turns, marks } = this.#context;
+    const { turns } = this.#context;
     const { flaws } = this.around;
-    if (flaws.ignoresLocks !== true && !this.#unlocked.has(datasetId)) {
-      if (this.machine.busy(datasetId)) {
-        marks.hit("observed busy child");
-        this.strand.after(1, () =>
-          this.step({
-            kind: "observed",
-            datasetId,
-            observed: { kind: "unknown", reason: "a child that was given up", busy: true },
-          }),
-        );
-        return;
-      }
-      this.#unlocked.add(datasetId);
-    }
+    if (!this.#mayLook(datasetId)) return;
     const asked = flaws.record === undefined ? record : flaws.record(record);
     turns.start(
       () => observe(datasetId, asked, this.#ports, this.#call),
@@ -290,21 +313,42 @@ export class AgentProcess {
     );
   }
 
+  /** A child of an earlier agent that still works on it is all that can be seen. */
+  #mayLook(datasetId: DatasetId): boolean {
+    if (this.around.flaws.ignoresLocks === true || this.#unlocked.has(datasetId)) return true;
+    if (!this.machine.busy(datasetId)) {
+      this.#unlocked.add(datasetId);
+      return true;
+    }
+    this.#context.marks.hit("observed busy child");
+    const observed = {
+      kind: "unknown",
+      reason: "a child that was given up",
+      busy: true,
+    } as const;
+    const local = this.core.state.records.get(datasetId)?.record.poolKind === "local";
+    const event: AgentEvent = local
+      ? { kind: "observed_local", datasetId, observed, found: null }
+      : { kind: "observed", datasetId, observed };
+    this.strand.after(1, () => this.step(event));
+    return false;
+  }
+
   #execute(action: Action): void {
-    const end = (outcome: Outcome): void => {
-      if (this.#context.tracing) {
-        this.#context.note(`agent${this.machine.index} ended ${action.kind}`, outcome);
-      }
-      this.step({ kind: "executed", action, outcome });
-    };
     this.#context.turns.start(
       () => execute(action, this.#ports, this.#call),
-      () => end({ kind: "ok" }),
-      (error) => {
-        this.#unlocked.delete(action.datasetId);
-        end(outcomeOf(error));
-      },
+      () => this.#ended(action, null),
+      (error) => this.#ended(action, error),
     );
+  }
+
+  #ended(action: Action | LocalAction, error: unknown): void {
+    if (error !== null) this.#unlocked.delete(action.datasetId);
+    const outcome: Outcome = error === null ? { kind: "ok" } : outcomeOf(error);
+    if (this.#context.tracing) {
+      this.#context.note(`agent${this.machine.index} ended ${action.kind}`, outcome);
+    }
+    this.step({ kind: "executed", action, outcome });
   }
 }
 

@@ -2,6 +2,7 @@ import type { ContainerSeen } from "../../agent/core/effects.ts";
 import type { PluginAnswer, PluginCall } from "../../agent/core/plugin-call.ts";
 import type { CreateOptions } from "../../protocol/agent-messages.ts";
 import type { AgentProcess } from "./agent-process.ts";
+import { poolOf } from "../pool/names.ts";
 import { Strand } from "../clock.ts";
 import { Container } from "./container.ts";
 import type { Machine } from "./machine.ts";
@@ -117,8 +118,10 @@ export class Engine {
   }
 
   create(name: string, then: (created: boolean) => void): void {
-    this.call({ kind: "create", name, options: noOptions }, 120_000, (answer) =>
-      then(answer?.kind === "ok"),
+    this.call(
+      { kind: "create", name, options: { ...noOptions, pool: poolOf(name) } },
+      120_000,
+      (answer) => then(answer?.kind === "ok"),
     );
   }
 

@@ -120,7 +120,7 @@ export class Kernel {
     return superblock;
   }
 
-  /** Binds `data/` of a volume of the node's own pool. */
+  /** Binds a volume of the node's own pool privately. */
   bind(dataset: DatasetId, subvolume: Subvolume): Superblock {
     const shared = this.open(dataset).find((one) => one.subvolume === subvolume && !one.dead);
     const superblock = shared ?? {
@@ -134,7 +134,7 @@ export class Kernel {
       dead: false,
       cut: false,
     };
-    superblock.users.add("shown");
+    superblock.users.add("volume");
     this.superblocks.add(superblock);
     return superblock;
   }

@@ -126,7 +126,7 @@ export class Machine {
     if (locked && this.locks.has(dataset) && !this.ignoresLocks) {
       return Promise.reject(failure("BUSY_CHILD", `another process holds the lock of ${dataset}`));
     }
-    const hangs = locked && context.prng.chance(context.traits.childHang);
+    const hangs = locked && !context.healed && context.prng.chance(context.traits.childHang);
     if (hangs) context.marks.hit("child hung");
     const runMs = hangs ? options.deadlineMs + context.prng.between(1_000, 60_000) : options.runMs;
     if (locked) this.#lock(dataset, parent, 1);

@@ -186,7 +186,7 @@ export class ModelHost implements Host {
     return this.#child(dataset, this.#pace(1, 30), () => {
       const superblock = this.machine.kernel.mounted(dataset, "shown");
       if (superblock === null) return;
-      this.#takenDown(dataset, "hide");
+      this.tellTakenDown(dataset, "hide");
       this.machine.kernel.drop(superblock, "shown");
     });
   }
@@ -195,7 +195,7 @@ export class ModelHost implements Host {
     return this.#child(dataset, this.#pace(1, 500), () => {
       const superblock = this.machine.kernel.mounted(dataset, "volume");
       if (superblock === null) return;
-      this.#takenDown(dataset, "unmount");
+      this.tellTakenDown(dataset, "unmount");
       this.machine.kernel.drop(superblock, "volume");
     });
   }
@@ -214,7 +214,7 @@ export class ModelHost implements Host {
         const ours = superblock.users.has("volume") || superblock.users.has("shown");
         if (superblock.dead && !ours) continue;
         context.marks.hit("superseded node cut");
-        this.#takenDown(dataset, "cut");
+        this.tellTakenDown(dataset, "cut");
         kernel.shutDown(superblock);
       }
     });
@@ -233,7 +233,7 @@ export class ModelHost implements Host {
     );
   }
 
-  #takenDown(dataset: DatasetId, step: "hide" | "unmount" | "cut"): void {
+  tellTakenDown(dataset: DatasetId, step: "hide" | "unmount" | "cut"): void {
     this.machine.context.tell({
       kind: "taken_down",
       dataset,

@@ -112,6 +112,18 @@ export type Direction = "toControl" | "toAgent";
 export class Network {
   readonly connections = new Set<Connection>();
   readonly #blocks = new Map<string, Set<Direction>>();
+  /** Nodes that other nodes cannot reach, whatever the control service can. */
+  readonly #alone = new Set<string>();
+
+  isolate(node: string, alone: boolean): void {
+    if (alone) this.#alone.add(node);
+    else this.#alone.delete(node);
+  }
+
+  /** Between two nodes. */
+  parted(a: string, b: string): boolean {
+    return this.#alone.has(a) || this.#alone.has(b);
+  }
 
   blocked(node: string, direction: Direction): boolean {
     return this.#blocks.get(node)?.has(direction) ?? false;

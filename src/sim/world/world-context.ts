@@ -16,6 +16,8 @@ export class WorldContext {
   readonly prng: Prng;
   readonly traits: Traits;
   readonly marks: Marks;
+  /** Nothing breaks any more. */
+  healed = false;
   readonly #watch: Watcher;
   readonly #trace: ((line: string) => void) | null;
   /** Rolling hash of everything that was told: equal histories have equal hashes. */

@@ -79,6 +79,14 @@ export type WorldEvent =
       /** The storage cannot stop the node's writes. */
       readonly advisory: boolean;
     }
+  /** With "shown", of what lies in a node's own pool. */
+  | {
+      readonly kind: "local_shown";
+      readonly dataset: string;
+      readonly node: string;
+      readonly writable: boolean;
+      readonly limitBytes: number | null;
+    }
   /** A copy of a local volume was removed; `left`: what is on any disk of any machine besides. */
   | {
       readonly kind: "copy_removed";
@@ -89,6 +97,8 @@ export type WorldEvent =
       readonly left: readonly ReadonlyMap<string, number>[];
     }
   | { readonly kind: "volume_destroyed"; readonly dataset: string; readonly node: string }
+  /** A person, or a broken disk, gave up what was acknowledged since an older copy was made. */
+  | { readonly kind: "loss_accepted"; readonly dataset: string }
   | { readonly kind: "machine_died"; readonly node: string }
   | {
       readonly kind: "configuration_acknowledged";

@@ -13,6 +13,7 @@ import { type ControlFlaws, ControlProcess } from "./control-process.ts";
 import { Engine } from "./engine.ts";
 import { Machine } from "./machine.ts";
 import { Connection, Network } from "./network.ts";
+import type { Peer } from "../pool/model-peers.ts";
 import { Storage } from "./storage.ts";
 import { StoreMedium } from "./store-medium.ts";
 import { Witness } from "./witness.ts";
@@ -56,6 +57,8 @@ export class World {
   readonly witness: Witness;
   readonly hosts: Host[] = [];
   readonly clusterId: ClusterId;
+  /** Local datasets of which a disk lost what it had acknowledged: a person has to help. */
+  readonly damaged = new Set<DatasetId>();
   medium: StoreMedium;
   control: ControlProcess | null = null;
   wallOffsetMs = 1_700_000_000_000;
@@ -158,6 +161,10 @@ export class World {
       claimHeard: (record) => this.witness.claimHeard(host.node, record),
       namesHeard: (entries) => this.witness.namesHeard(host.node, entries),
       persisted: () => {},
+      peers: {
+        reach: (from, name) => this.#peerAt(from, name),
+        blocked: (from, to) => this.network.parted(from, to),
+      },
     });
   }
 
@@ -178,6 +185,12 @@ export class World {
     const { connection } = agent;
     agent.kill();
     if (connection !== null && host.machine.strand.running) this.#resetAtControl(connection);
+  }
+
+  #peerAt(from: string, name: string): Peer | null {
+    const host = this.hosts.find(({ machine }) => `h${machine.index}` === name);
+    if (host?.machine.powered !== true || this.network.parted(from, host.node)) return null;
+    return host.agent?.local ?? null;
   }
 
   #dial(host: Host, agent: AgentProcess): Connection | null {
