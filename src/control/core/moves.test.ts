@@ -135,6 +135,18 @@ describe("a wish of another node", () => {
     expect(bed.record).toMatchObject({ claim: { node: b }, primary: a });
   });
 
+  test("that ended after the seal is called back by an order of where the dataset rests", () => {
+    const bed = held();
+    bed.wish(b);
+    bed.report(b, { kind: "copied", move: bed.move.id });
+    bed.release(a);
+    bed.seal(a);
+    bed.say(b, { kind: "wish_ended", datasetId: bed.id });
+    expect(bed.record.primary).toBe(a);
+    bed.order(a);
+    expect(bed.record).toMatchObject({ move: null, claim: { node: a, generation: 2 } });
+  });
+
   test("is served where the data is before an order takes it away", () => {
     const bed = held();
     bed.reboot(a);
