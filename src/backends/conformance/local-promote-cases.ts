@@ -55,6 +55,23 @@ export const promoteCases: readonly LocalCase[] = [
     },
   },
   {
+    sentence:
+      "Makes the copy that `move` brought here live: a writable snapshot of it in the place of a live volume of an older generation, or of a sealed one of no greater generation, which goes.",
+    name: "promote: a sealed volume goes too that was made from the same copy and never used",
+    async run(bench) {
+      const { otherBackend, call, files, newOp } = bench;
+      const { datasetId, sizeBytes, move, there } = await newReceived(bench);
+      await otherBackend.promote({ datasetId, move, sizeBytes }, call);
+      await otherBackend.seal({ datasetId, move: newOp() }, call);
+
+      await otherBackend.promote({ datasetId, move, sizeBytes }, call);
+
+      assert.deepEqual(await kinds(there, call), ["live", "received"]);
+      await files.write(there, "more", "text");
+      assert.equal(await files.read(there, "file"), "content");
+    },
+  },
+  {
     sentence: "The limit is set and read back before it is live.",
     name: "promote: no more than its size can be written there either",
     async run(bench) {

@@ -179,7 +179,7 @@ export class MemoryLocal implements LocalBackend {
   ): Promise<void> {
     const dataset = this.#there().at(datasetId);
     const { volume } = dataset;
-    if (volume?.madeFrom === move) return;
+    if (volume?.madeFrom === move && volume.sealedFor === null) return;
     const copy = dataset.copies.get(nameOf(move, "delta"));
     if (copy === undefined) throw notFound(datasetId, `copy of move ${move}`);
     const { generation } = copy.identity;
