@@ -83,7 +83,7 @@ export class Faults {
       } else {
         for (const dataset of [...ids, ...pool.datasets()]) {
           damaged.add(dataset);
-          context.tell({ kind: "loss_accepted", dataset });
+          context.tell({ kind: "loss_accepted", dataset, disk: true });
         }
         marks.hit(kind === 1 ? "pool set back" : "pool lost");
         if (kind === 1) image();

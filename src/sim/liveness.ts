@@ -79,8 +79,11 @@ export class Liveness {
     const { datasetId, poolKind, volume } = record;
     const { storage, damaged } = this.#simulation.world;
     if (poolKind === "attachable") return false;
+    // A pool that was filled after the seal is a person's to make room in.
+    const small = this.#simulation.context.traits.poolBytes < 2 ** 24;
     return (
       damaged.has(datasetId) ||
+      (small && record.move !== null) ||
       this.#onLostDisk(homeOf(record)) ||
       (record.claim !== null && this.#onLostDisk(record.claim.node)) ||
       (volume.kind === "exists" && storage.copiesOf(datasetId).length === 0)

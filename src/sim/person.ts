@@ -76,7 +76,7 @@ export class Person {
     const elsewhere = copies.some((one) => one.node !== node && one.role !== "diverged");
     if (!held || !elsewhere) return;
     this.#world.context.marks.hit("older copy accepted");
-    this.#world.context.tell({ kind: "loss_accepted", dataset: datasetId });
+    this.#world.context.tell({ kind: "loss_accepted", dataset: datasetId, disk: false });
   }
 
   /** An old backup is put back, or the store is lost; either way it says so and is recovered. */
@@ -90,11 +90,12 @@ export class Person {
     const { medium } = this.#world;
     this.#world.killControl();
     medium.becomeLike(this.#backup);
-    medium.readOnly = {
-      kind: "read_only",
-      code: "STORE_WENT_BACK",
-      message: "This store was made from a backup: flocker control recover",
-    };
+    if (this.#world.flaws.trustsBackups !== true)
+      medium.readOnly = {
+        kind: "read_only",
+        code: "STORE_WENT_BACK",
+        message: "This store was made from a backup: flocker control recover",
+      };
     this.#backup = null;
     clock.after(prng.between(500, 3_000), () => {
       this.#world.startControl();

@@ -1,4 +1,6 @@
 import type { Checker } from "./checkers/checker.ts";
+import { Bounds } from "./checkers/k13-bounds.ts";
+import { Destroy } from "./checkers/k6-destroy.ts";
 import { NoOutage } from "./checkers/k12-no-outage.ts";
 import { AcknowledgedWrites } from "./checkers/k3-acknowledged-writes.ts";
 import { Descent } from "./checkers/k4-identity.ts";
@@ -50,11 +52,13 @@ export function newCheckers(): readonly Checker[] {
     new AcknowledgedWrites(),
     new Descent(),
     new OneVolume(),
+    new Destroy(),
     new NothingPulled(),
     new Configuration(),
     new EngineContract(),
     new Reached(),
     new NoOutage(),
+    new Bounds(),
   ];
 }
 

@@ -127,6 +127,8 @@ export class Workload {
     };
     control.strand.deliver(() => {
       tell("delete_asked", record.datasetId);
+      const { datasetId: dataset } = record;
+      if (purge) context.tell({ kind: "destroy_asked", dataset });
       control.run((core) => core.delete(record.datasetId, purge, control.nowMs), answered);
     });
   }

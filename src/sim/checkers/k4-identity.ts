@@ -11,6 +11,9 @@ export class Descent implements Checker {
 
   see(event: WorldEvent): string | null {
     if (event.kind === "override" && event.advisory) this.#accepted.add(event.dataset);
+    if (event.kind === "local_shown" && !event.whole) {
+      return `${event.node} was shown a part of ${event.dataset} for all of it`;
+    }
     if (event.kind !== "shown") return null;
     const { dataset, mkfs, generation, node } = event;
     const first = this.#first.get(dataset);

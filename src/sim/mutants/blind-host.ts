@@ -1,5 +1,5 @@
-import type { VolumeRef } from "../../domain/ids.ts";
-import type { Holder } from "../../domain/volume.ts";
+import type { DatasetId, VolumeRef } from "../../domain/ids.ts";
+import type { Holder, Volume } from "../../domain/volume.ts";
 import type { Machine } from "../world/machine.ts";
 import { ModelDriver } from "../world/model-driver.ts";
 import { ModelHost, type Surroundings } from "../world/model-host.ts";
@@ -31,6 +31,18 @@ export class LazyDriver extends ModelDriver {
     const volume = storage.volumes.get(ref);
     if (volume?.attachment?.node === node) volume.attachment = null;
   }
+}
+
+/** Lists the whole account where one volume would do. */
+export class ListingDriver extends ModelDriver {
+  override async find(dataset: DatasetId): Promise<readonly Volume[]> {
+    const all = await this.list();
+    return all.filter(({ datasetId }) => datasetId === dataset);
+  }
+}
+
+export function listingDriver(machine: Machine, around: Surroundings): ModelDriver {
+  return new ListingDriver(machine, around);
 }
 
 export function blindHost(machine: Machine, around: Surroundings): ModelHost {

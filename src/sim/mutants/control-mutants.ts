@@ -1,4 +1,6 @@
+import type { NodeId } from "../../domain/ids.ts";
 import { recordStep } from "../../domain/record-step.ts";
+import type { Hello } from "../../protocol/agent-messages.ts";
 import type { ControlFlaws, ControlProcess } from "../world/control-process.ts";
 import type { Connection, ToControl } from "../world/network.ts";
 
@@ -25,6 +27,47 @@ function kindOf(message: Message): string {
 
 export const oldSessionReleases = anySession(["released", "release_begun", "declined"]);
 export const noSessionCheck = anySession(null);
+
+/** Whoever is silent for half a minute is believed to be dead. */
+export const timerGrants: ControlFlaws = {
+  started: (process) => {
+    const silentSince = new Map<NodeId, number>();
+    process.strand.every(1_000, () => {
+      for (const node of process.core.state.nodes.keys()) {
+        if (process.core.state.sessionOf(node) !== null) silentSince.delete(node);
+        else silentSince.set(node, silentSince.get(node) ?? process.nowMs);
+        if (process.nowMs < (silentSince.get(node) ?? Infinity) + 30_000) continue;
+        silentSince.delete(node);
+        process.run((core) => core.declareDead(node, false, process.nowMs));
+      }
+    });
+  },
+};
+
+/** What an agent says in its hello is not looked at before it is believed. */
+function helloWith(change: (hello: Hello) => Hello): ControlFlaws {
+  return {
+    receive: (process, connection, message) =>
+      void process.run((core) =>
+        core.receive(
+          connection.id,
+          message.kind === "hello" ? change(message) : message,
+          process.nowMs,
+        ),
+      ),
+  };
+}
+
+export const neverBehind = helloWith((hello) => ({ ...hello, seen: null }));
+export const allAgain = helloWith((hello) => ({ ...hello, recordsDigest: "" }));
+
+/** An op whose executor has gone stays its own. */
+export const opsStay: ControlFlaws = {
+  step: (record, event) =>
+    event.kind === "op_vanished"
+      ? { kind: "refused", reason: "already" }
+      : recordStep(record, event),
+};
 
 /** The generation of a message is not compared with the claim's. */
 export const noGenerationCheck: ControlFlaws = {

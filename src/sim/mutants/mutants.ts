@@ -11,6 +11,7 @@ import {
 } from "./agent-mutants.ts";
 import { blindHost, lazyDriver, unprovenHost } from "./blind-host.ts";
 import { noGenerationCheck, noSessionCheck, oldSessionReleases } from "./control-mutants.ts";
+import { moreMutants } from "./more-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 
 /** Makes the windows wider in which these bugs show; no bug of its own. */
@@ -151,4 +152,5 @@ export const mutants: readonly Mutant[] = [
     traits: flaky,
     flaws: () => ({ ...noFlaws, control: noSessionCheck }),
   },
+  ...moreMutants,
 ];

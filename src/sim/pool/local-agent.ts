@@ -19,6 +19,7 @@ import { ModelPeers, type Peer, type PeerNetwork, Serving } from "./model-peers.
 export type LocalFlaws = {
   readonly host?: (machine: Machine, around: Surroundings, host: ModelHost) => ModelLocalHost;
   readonly driver?: (machine: Machine, around: Surroundings) => ModelLocal;
+  readonly peers?: (own: Peer, network: PeerNetwork) => ModelPeers;
 };
 
 type Effect<Kind extends AgentEffect["kind"]> = Extract<AgentEffect, { readonly kind: Kind }>;
@@ -54,7 +55,7 @@ export class LocalAgent implements Peer {
       clusterId,
       host: flaws.host?.(machine, around, host) ?? new ModelLocalHost(machine, around, host),
       backend: () => driver,
-      peers: new ModelPeers(this, options.network),
+      peers: flaws.peers?.(this, options.network) ?? new ModelPeers(this, options.network),
       valid: options.valid,
     };
   }

@@ -86,10 +86,11 @@ export class LocalPool {
 
   usedBytes(): number {
     let used = 0;
-    // Snapshots share what they were taken of.
     for (const { volume, receiving, copies, diverged } of this.#names.values()) {
-      const own = [volume, ...receiving.values(), ...copies.values(), ...diverged];
-      for (const one of own) used += one === null ? 0 : one.bulkBytes + one.entries.size;
+      // What a move brought shares its bulk with its base and with what is made of it.
+      const own = [volume, ...copies.values(), ...diverged].map((one) => one?.bulkBytes ?? 0);
+      const coming = [...receiving.values()].map((one) => one?.bulkBytes ?? 0);
+      used += Math.max(0, ...own, ...coming);
     }
     return used;
   }

@@ -7,8 +7,8 @@ import type { Subvolume, Tree } from "./subvolume.ts";
 import type { Payload } from "./transfer.ts";
 import { failure } from "../world/world-context.ts";
 
-export function treeOf({ identity, mkfs, bulkBytes, entries }: Tree): Tree {
-  return { identity, mkfs, bulkBytes, entries };
+export function treeOf({ identity, mkfs, bulkBytes, entries, whole }: Tree): Tree {
+  return { identity, mkfs, bulkBytes, entries, whole };
 }
 
 export function liveOf({ volume }: Names): Subvolume | null {
@@ -43,7 +43,12 @@ export function payloadOf(tree: Subvolume, base: Subvolume | null): Payload {
 export function onTopOf(payload: Payload, base: Subvolume | null): Tree {
   if (base === null) return treeOf(payload);
   const entries = new Map([...base.entries, ...payload.entries]);
-  return { ...treeOf(payload), bulkBytes: base.bulkBytes + payload.bulkBytes, entries };
+  return {
+    ...treeOf(payload),
+    bulkBytes: base.bulkBytes + payload.bulkBytes,
+    entries,
+    whole: base.whole && payload.whole,
+  };
 }
 
 export function notFound(dataset: DatasetId, what: string): ReturnType<typeof failure> {

@@ -73,8 +73,9 @@ export class ModelLocalHost implements LocalHost {
       mkfs: volume.mkfs,
       entries: volume.entries,
     });
-    const { sealedFor, limitBytes } = volume;
-    context.tell({ kind: "local_shown", dataset, node, writable: sealedFor === null, limitBytes });
+    const { sealedFor, limitBytes, whole } = volume;
+    const writable = sealedFor === null;
+    context.tell({ kind: "local_shown", dataset, node, writable, limitBytes, whole });
   }
 
   holdersAt(dataset: DatasetId): Promise<readonly Holder[]> {

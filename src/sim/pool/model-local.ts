@@ -36,7 +36,13 @@ export class ModelLocal extends LocalReads implements LocalBackend {
       const bulkBytes = context.prng.between(1, 4) * context.traits.bulkBytes;
       const entries = new Map<string, number>();
       const mkfs = storage.newMkfs();
-      const tree = { identity: { ...identity, generation: 0 }, mkfs, bulkBytes, entries };
+      const tree = {
+        identity: { ...identity, generation: 0 },
+        mkfs,
+        bulkBytes,
+        entries,
+        whole: true,
+      };
       names.volume = limited(new Subvolume(tree), sizeBytes);
       this.pool.commit(datasetId);
     });
@@ -238,7 +244,7 @@ export class ModelLocal extends LocalReads implements LocalBackend {
   /** Null: it was made live from this copy before. */
   protected promotable(names: Names, dataset: DatasetId, move: OpId): Tree | null {
     const { volume, copies } = names;
-    if (volume?.madeFrom === move) return null;
+    if (volume?.madeFrom === move && volume.sealedFor === null) return null;
     const copy = copies.get(stageName(move, "delta"));
     if (copy === undefined) throw notFound(dataset, `copy of move ${move}`);
     const { generation } = copy.identity;
@@ -296,7 +302,7 @@ export class ModelLocal extends LocalReads implements LocalBackend {
       const { volume, copies } = names;
       const sealed = volume !== null && volume.sealedFor !== null ? [volume] : [];
       if (sealed.length > 0) names.volume = null;
-      this.#removed(datasetId, "discard", [...sealed, ...copies.values()], () => {
+      this.removed(datasetId, "discard", [...sealed, ...copies.values()], () => {
         for (const part of [names.sent, names.receiving, copies]) part.clear();
       });
     });
@@ -310,14 +316,14 @@ export class ModelLocal extends LocalReads implements LocalBackend {
       }
       names.volume = null;
       const all = [...(volume === null ? [] : [volume]), ...copies.values()];
-      this.#removed(datasetId, "destroy", all, () => {
+      this.removed(datasetId, "destroy", all, () => {
         for (const part of [names.sent, names.receiving, copies]) part.clear();
       });
     });
   }
 
   /** Told with what is left elsewhere in the world, whoever knows of it. */
-  #removed(
+  protected removed(
     dataset: DatasetId,
     how: "discard" | "destroy",
     trees: readonly Tree[],

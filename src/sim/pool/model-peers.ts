@@ -138,13 +138,17 @@ export class ModelPeers implements Peers {
       const incoming = { ...stage, onBase, reserveBytes: bytes };
       const received = await backend.receive(incoming, new StreamIn(transfer), call);
       const sent = await this.#ask(stage, async () => transfer.sent);
-      if (sent?.digest === received.digest && sent.bytes === received.bytes) return received;
+      if (this.agree(sent, received)) return received;
       context.marks.hit("sums differed");
       throw failure("COMMAND_FAILED", "the two ends did not count the same");
     } finally {
       serving.transfers.delete(transfer);
       transfer.cut();
     }
+  }
+
+  protected agree(sent: StreamSum | null, received: StreamSum): boolean {
+    return sent?.digest === received.digest && sent.bytes === received.bytes;
   }
 
   confirm(stage: Incoming, sum: StreamSum): Promise<void> {

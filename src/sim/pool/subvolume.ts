@@ -9,6 +9,8 @@ export type Tree = {
   /** Bytes besides what writers append: what a full pool and a long stream are made of. */
   readonly bulkBytes: number;
   readonly entries: ReadonlyMap<string, number>;
+  /** False once a part of it was taken for all of it. */
+  readonly whole: boolean;
 };
 
 type Contents = {
@@ -26,6 +28,7 @@ export class Subvolume implements Tree {
   readonly mkfs: number;
   bulkBytes: number;
   readonly entries: Map<string, number>;
+  readonly whole: boolean;
   /** Does not travel: what was received has none. */
   limitBytes: number | null = null;
   /** Read-only from here on; whoever has a file open goes on writing. */
@@ -42,6 +45,7 @@ export class Subvolume implements Tree {
     this.mkfs = tree.mkfs;
     this.bulkBytes = tree.bulkBytes;
     this.entries = new Map(tree.entries);
+    this.whole = tree.whole;
     this.madeFrom = how.madeFrom ?? null;
     this.#kept = this.#contents();
     if (how.unsynced === true) this.#kept = { ...this.#kept, entries: new Map(), bulkBytes: 0 };

@@ -65,7 +65,10 @@ export class Transfer {
     marks.hit("stream cut");
     const payload = this.#payload;
     const looksWhole = payload !== null && prng.chance(0.3);
-    this.#end(looksWhole ? { ...payload, entries: someOf(payload, prng.next()) } : null, false);
+    this.#end(
+      looksWhole ? { ...payload, entries: someOf(payload, prng.next()), whole: false } : null,
+      false,
+    );
   }
 
   #end(arrived: Payload | null, whole: boolean): void {

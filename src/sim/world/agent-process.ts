@@ -11,7 +11,8 @@ import { unreachable } from "../../lib/assert.ts";
 import { type ErrorCode, FlockerError, messageOf } from "../../lib/errors.ts";
 import type { Action } from "../../planner/action.ts";
 import type { LocalAction } from "../../planner/local-action.ts";
-import type { NameEntry } from "../../protocol/agent-messages.ts";
+import type { NameEntry, RecordEntry } from "../../protocol/agent-messages.ts";
+import { recordsDigest } from "../../protocol/digest.ts";
 import { Strand } from "../clock.ts";
 import { heldAtStart, LocalAgent, type LocalFlaws } from "../pool/local-agent.ts";
 import { localCapabilities } from "../pool/local-tree.ts";
@@ -77,6 +78,8 @@ export class AgentProcess {
   connection: Connection | null = null;
   heardControl = false;
   #heardAtMs = 0;
+  /** What it said of its records when it last said hello. */
+  #helloed = "";
 
   constructor(machine: Machine, around: AgentSurroundings) {
     const { context } = machine;
@@ -202,11 +205,22 @@ export class AgentProcess {
       if (message.kind === "names") {
         this.around.namesHeard(message.entries);
       }
+      // After a recovery everybody is told everything, once.
+      const doubted = message.kind === "welcome" && message.mode.kind !== "normal";
+      if (doubted || message.kind === "mode") this.#helloed = "";
       if (message.kind === "records") {
+        if (message.all) this.#toldAll(message.entries);
         for (const { record } of message.entries) this.around.claimHeard(record);
       }
       this.step({ kind: "received", message });
     });
+  }
+
+  #toldAll(entries: readonly RecordEntry[]): void {
+    const { node } = this.machine;
+    const own = recordsDigest(this.core.state.records.values());
+    const known = entries.length > 0 && this.#helloed === own && recordsDigest(entries) === own;
+    this.#context.tell({ kind: "records_told", node, entries: entries.length, known });
   }
 
   closed(connection: Connection): void {
@@ -240,6 +254,7 @@ export class AgentProcess {
     const { machine } = this;
     switch (effect.kind) {
       case "send":
+        if (effect.message.kind === "hello") this.#helloed = effect.message.recordsDigest;
         this.connection?.toControl.send(effect.message);
         break;
       case "disconnect":

@@ -156,7 +156,7 @@ export class Container {
       // A container by path, or a debug shell with an open file, goes on appending.
       const byPath = context.prng.chance(0.5);
       context.marks.hit(byPath ? "container kept a private mount" : "open file outlived its mount");
-      const user = `${byPath ? "container" : "file"}:${this.id}-left`;
+      const user = `${byPath ? "container" : "file"}:${this.#mountId}-left`;
       superblock.users.add(user);
       this.#straggle(superblock, user, context.prng.between(1, 6));
     }

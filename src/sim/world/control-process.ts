@@ -18,6 +18,9 @@ export type ControlFlaws = {
   readonly answersEarly?: boolean;
   /** What comes over a connection that was closed is heard all the same. */
   readonly hearsClosed?: boolean;
+  /** A sync that failed is taken for one that did not. */
+  readonly ignoresFailedSync?: boolean;
+  readonly started?: (process: ControlProcess) => void;
   /** Wraps the core: what it is told. */
   readonly receive?: (
     process: ControlProcess,
@@ -81,6 +84,7 @@ export class ControlProcess {
     this.#pump([]);
     this.strand.every(500, () => this.run((core) => core.tick(this.nowMs)));
     this.strand.every(pingMs, () => this.#ping());
+    options.flaws.started?.(this);
   }
 
   /** Wall clock at the start of the process, then monotonic. */
@@ -177,6 +181,7 @@ export class ControlProcess {
 
   #store(batch: Batch): void {
     if (batch.writes.length === 0) return;
+    if (this.#flaws.ignoresFailedSync === true && this.#context.prng.chance(0.05)) return;
     this.medium.apply(batch.writes, batch.revision);
     this.#events.durable(batch);
   }

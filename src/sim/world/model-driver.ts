@@ -26,7 +26,9 @@ export class ModelDriver implements AttachableBackend {
   }
 
   async list(): Promise<readonly Volume[]> {
-    return this.#ask("read", () => this.machine.storage.live().map((volume) => viewOf(volume)));
+    const { context, node, storage } = this.machine;
+    context.tell({ kind: "account_listed", node });
+    return this.#ask("read", () => storage.live().map((volume) => viewOf(volume)));
   }
 
   async find(dataset: DatasetId): Promise<readonly Volume[]> {
@@ -119,6 +121,7 @@ export class ModelDriver implements AttachableBackend {
       if (volume.attachment !== null) throw failure("VOLUME_BUSY", `${ref} is attached`);
       context.marks.hit("dataset destroyed");
       volume.destroyed = true;
+      context.tell({ kind: "volume_destroyed", dataset, node: this.machine.node });
     });
   }
 

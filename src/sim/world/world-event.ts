@@ -86,6 +86,8 @@ export type WorldEvent =
       readonly node: string;
       readonly writable: boolean;
       readonly limitBytes: number | null;
+      /** Everything came that was sent of it, on every move it made. */
+      readonly whole: boolean;
     }
   /** A copy of a local volume was removed; `left`: what is on any disk of any machine besides. */
   | {
@@ -98,7 +100,16 @@ export type WorldEvent =
     }
   | { readonly kind: "volume_destroyed"; readonly dataset: string; readonly node: string }
   /** A person, or a broken disk, gave up what was acknowledged since an older copy was made. */
-  | { readonly kind: "loss_accepted"; readonly dataset: string }
+  | { readonly kind: "loss_accepted"; readonly dataset: string; readonly disk: boolean }
+  | { readonly kind: "destroy_asked"; readonly dataset: string }
+  | { readonly kind: "account_listed"; readonly node: string }
+  /** All records of a node came at once; `known`: it had exactly these. */
+  | {
+      readonly kind: "records_told";
+      readonly node: string;
+      readonly entries: number;
+      readonly known: boolean;
+    }
   | { readonly kind: "machine_died"; readonly node: string }
   | {
       readonly kind: "configuration_acknowledged";

@@ -26,6 +26,8 @@ export type Flaws = {
   readonly control: ControlFlaws;
   readonly parseEmpty?: (call: PluginCall) => PluginCall | null;
   readonly forgetsAbandoned?: boolean;
+  /** A restored backup bears no mark. */
+  readonly trustsBackups?: boolean;
 };
 
 export const noFlaws: Flaws = { agent: {}, control: {} };

@@ -1,0 +1,111 @@
+import { noFlaws } from "../world/world.ts";
+import { listingDriver } from "./blind-host.ts";
+import { allAgain, neverBehind, opsStay, timerGrants } from "./control-mutants.ts";
+import {
+  bothWays,
+  flippedBase,
+  openFiles,
+  partials,
+  roomy,
+  sealedUntold,
+  unsynced,
+} from "./local-mutants.ts";
+import type { Mutant } from "./mutant.ts";
+
+const attachable = { datasets: 1, local: 0, workMs: 2_000, deletes: 0 } as const;
+const local = { datasets: 1, local: 1, poolBytes: 2 ** 30, workMs: 2_000, deletes: 0 } as const;
+
+/** Planted bugs of moves, of the store and of what is asked too often. */
+export const moreMutants: readonly Mutant[] = [
+  {
+    name: "b2",
+    says: "a silent node is taken for a dead one after half a minute",
+    checker: "K1",
+    traits: { ...attachable, exclusive: "advisory", nodeFaultMs: 8_000, straggler: 0.3 },
+    flaws: () => ({ ...noFlaws, control: timerGrants }),
+  },
+  {
+    name: "b8",
+    says: "a restored store grants what it granted before",
+    checker: "K2",
+    traits: { ...attachable, storeFaultMs: 20_000 },
+    flaws: () => ({ ...noFlaws, control: neverBehind, trustsBackups: true }),
+  },
+  {
+    name: "b12",
+    says: "a move is committed before its target has synced",
+    checker: "K3",
+    traits: { ...local, nodeFaultMs: 6_000 },
+    flaws: () => ({ ...noFlaws, agent: { local: unsynced } }),
+  },
+  {
+    name: "b13",
+    says: "an open file writes after the last snapshot",
+    checker: "K3",
+    traits: { ...local, straggler: 1 },
+    flaws: () => ({ ...noFlaws, agent: { local: openFiles } }),
+  },
+  {
+    name: "b14",
+    says: "a base was changed between its receive and its use",
+    checker: "K3",
+    traits: local,
+    flaws: () => ({ ...noFlaws, agent: { local: flippedBase } }),
+  },
+  {
+    name: "b15",
+    says: "an abort and a commit of one move are both accepted",
+    checker: "K2",
+    traits: { ...local, messageDelayMsMax: 20_000 },
+    flaws: () => ({ ...noFlaws, control: bothWays() }),
+  },
+  {
+    name: "b18",
+    says: "a part of a stream is taken for all of it",
+    checker: "K4",
+    traits: { ...local, streamFaultMs: 2_000 },
+    flaws: () => ({ ...noFlaws, agent: { local: partials } }),
+  },
+  {
+    name: "b22",
+    says: "what diverged is removed to make room",
+    checker: "K6",
+    traits: { ...local, personMs: 15_000, nodeFaultMs: 15_000 },
+    flaws: () => ({ ...noFlaws, agent: { local: roomy } }),
+  },
+  {
+    name: "b29",
+    says: "a failed sync of the store is ignored",
+    checker: "K8",
+    traits: { ...attachable, controlFaultMs: 8_000, deletes: 0.3 },
+    flaws: () => ({ ...noFlaws, control: { ignoresFailedSync: true } }),
+  },
+  {
+    name: "b38",
+    says: "an op whose executor has gone is never taken from it",
+    checker: "K11",
+    traits: { ...attachable, personMs: 10_000, nodeFaultMs: 10_000, agentFaultMs: 8_000 },
+    flaws: () => ({ ...noFlaws, control: opsStay }),
+  },
+  {
+    name: "b39",
+    says: "the target is not told again that the source is sealed",
+    checker: "K11",
+    traits: { ...local, controlFaultMs: 20_000 },
+    flaws: () => ({ ...noFlaws, agent: sealedUntold }),
+  },
+  {
+    name: "b42",
+    says: "every agent lists the whole account at each look",
+    checker: "K13",
+    traits: attachable,
+    flaws: () => ({ ...noFlaws, agent: { driver: listingDriver } }),
+  },
+  {
+    name: "b43",
+    says: "a hello is answered with everything, known or not",
+    checker: "K13",
+    traits: { ...attachable, networkFaultMs: 10_000 },
+    flaws: () => ({ ...noFlaws, control: allAgain }),
+  },
+];
