@@ -24,7 +24,7 @@ export async function openLoopback(
   log: Logger = silentLogger,
 ): Promise<AttachableBackend> {
   const pool = { backend: "loopback", options: { root_path: rootPath } };
-  const directories = { runDir: "/run/flocker-test", dataDir: "/var/tmp/flocker-test" };
+  const directories = { runDir: "/run/flocker-test", dataDir: `${rootPath}-data` };
   const opened = await openBackend(pool, { clusterId, pool: "san", ...directories, log });
   if (opened.kind !== "attachable") throw new Error("loopback is attachable");
   return opened.backend;

@@ -17,7 +17,7 @@ import type { Volume } from "../../src/domain/volume.ts";
 import { LinuxHost } from "../../src/host/linux-host.ts";
 import { readSysfs } from "../../src/lib/block-device.ts";
 import { call, mebi, run, scratch } from "./loop-image.ts";
-import { loopbackBench } from "./loopback-bench.ts";
+import { loopbackBench, openLoopback } from "./loopback-bench.ts";
 
 type Bench = Awaited<ReturnType<typeof loopbackBench>>;
 let stack: AsyncDisposableStack;
@@ -215,6 +215,23 @@ describe("the directory", () => {
     renameSync(`${rootPath}.away`, rootPath);
   });
 
+  test("is never made anew once this node used it, and needs not be there at the next start", async () => {
+    const { rootPath } = bench;
+    const volume = await newVolume();
+    renameSync(rootPath, `${rootPath}.away`);
+
+    const clusterId = parseClusterId(randomUUID());
+    const again = await openLoopback(rootPath, clusterId);
+
+    await expect(again.find(volume.datasetId, call())).rejects.toMatchObject({
+      code: "BACKEND_UNAVAILABLE",
+      message: expect.stringContaining("is it mounted?"),
+    });
+    expect(existsSync(rootPath)).toBe(false);
+    renameSync(`${rootPath}.away`, rootPath);
+    expect(await again.find(volume.datasetId, call())).toEqual([]);
+  });
+
   test("syncs label and image before create is answered", async () => {
     const trace = join(scratch(stack), "trace");
     const volume = { datasetId: bench.newDatasetId(), op: bench.newOp(), sizeBytes: 64 * mebi };
@@ -223,7 +240,8 @@ describe("the directory", () => {
       const { silentLogger: log } = await import(process.argv[2]);
       const pool = { backend: "loopback", options: { root_path: process.argv[3] } };
       const clusterId = "4b3f8a52-3f0c-4bb1-9a2d-5b8ad4c2d9f0";
-      const context = { clusterId, pool: "san", runDir: "/tmp", dataDir: "/tmp", log };
+      const dataDir = process.argv[5];
+      const context = { clusterId, pool: "san", runDir: "/tmp", dataDir, log };
       const { backend } = await openBackend(pool, context);
       const signal = new AbortController().signal;
       await backend.create(JSON.parse(process.argv[4]), { signal, deadlineMs: 20000, log });
@@ -232,7 +250,8 @@ describe("the directory", () => {
     const traced = "trace=fsync,rename,renameat,renameat2,ftruncate";
     const strace = ["-f", "-qq", "-e", traced, "-y", "-o", trace];
     const node = [process.execPath, "--input-type=module", "-e", script];
-    run("strace", ...strace, ...node, ...args, JSON.stringify(volume));
+    const data = join(scratch(stack), "data");
+    run("strace", ...strace, ...node, ...args, JSON.stringify(volume), data);
 
     const lines = readFileSync(trace, "utf8").split("\n");
     const at = (pattern: RegExp): number => lines.findIndex((line) => pattern.test(line));

@@ -22,6 +22,7 @@ export const driver: Driver = {
   open: async (given, context) => {
     assert(Check(options, given), "the registry checks a driver's keys before it opens it");
     const { root_path: rootPath = rootPathDefault }: Static<typeof options> = given;
-    return new LoopbackBackend(await San.open(rootPath, randomUUID()), context.clusterId);
+    const registry = `${context.dataDir}/pools/${context.pool}.san.json`;
+    return new LoopbackBackend(await San.open(rootPath, randomUUID(), registry), context.clusterId);
   },
 };

@@ -13,7 +13,7 @@
 export const sanStatus = { otherSan: 81, locked: 82, changed: 83, replaced: 84 } as const;
 
 const enter = `
-cd -- "$1"
+cd -- "$1" || exit ${sanStatus.otherSan}
 read -r san < san.json || exit ${sanStatus.otherSan}
 [ "$san" = "$2" ] || exit ${sanStatus.otherSan}
 `;

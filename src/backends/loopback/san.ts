@@ -1,6 +1,8 @@
+import { readFile } from "node:fs/promises";
 import { type Static, Type } from "typebox";
 import { Compile } from "typebox/compile";
 import type { VolumeRef } from "../../domain/ids.ts";
+import { writeDurably } from "../../lib/durable-file.ts";
 import { FlockerError } from "../../lib/errors.ts";
 import { exec, type ExecResult } from "../../lib/exec.ts";
 import type { Call } from "../attachable.ts";
@@ -19,6 +21,14 @@ const record = Type.Object({
 });
 export type Label = Static<typeof label>;
 export type AttachmentRecord = Static<typeof record>;
+/** What this node remembers of the SAN that it used. */
+const registered = Type.Object({
+  rootPath: Type.String(),
+  path: Type.String(),
+  sanText: Type.String(),
+});
+type Registered = Static<typeof registered>;
+const registeredCheck = Compile(registered);
 const labelCheck = Compile(label);
 const recordCheck = Compile(record);
 
@@ -37,18 +47,28 @@ export type Found = {
 export class San {
   readonly rootPath: string;
   readonly #sanText: string;
+  readonly #registry: string;
 
-  private constructor(rootPath: string, sanText: string) {
+  private constructor(rootPath: string, sanText: string, registry: string) {
     this.rootPath = rootPath;
     this.#sanText = sanText;
+    this.#registry = registry;
   }
 
-  /** Makes the layout on first use. `sanId` is the identity that a new one gets. */
-  static async open(rootPath: string, sanId: string): Promise<San> {
+  /**
+   * Makes the layout on first use; `sanId` is the identity that a new one gets. `registry` is a file
+   * on this node's own disk that remembers it: from then on a directory that is missing is never
+   * made again, and the agent starts without touching it (design 4.7).
+   */
+  static async open(rootPath: string, sanId: string, registry: string): Promise<San> {
+    const known = await readRegistry(registry);
+    if (known?.rootPath === rootPath) return new San(known.path, known.sanText, registry);
     const args = ["-euc", openScript, "san", rootPath, JSON.stringify({ layout: 1, sanId })];
     const { stdout } = await exec("sh", args, { deadlineMs: 30_000 });
-    const [path = rootPath, text = ""] = stdout.split("\n");
-    return new San(path, text);
+    const [path = rootPath, sanText = ""] = stdout.split("\n");
+    const text = JSON.stringify({ rootPath, path, sanText } satisfies Registered);
+    await writeDurably(registry, `${text}\n`);
+    return new San(path, sanText, registry);
   }
 
   /** Runs one of the scripts; statuses of `expected` are returned, others thrown. */
@@ -70,7 +90,8 @@ export class San {
     if (result.status === otherSan) {
       throw new FlockerError(
         "BACKEND_UNAVAILABLE",
-        `${this.rootPath} is not the storage that this agent began with (is it mounted?).`,
+        `${this.rootPath} is not the storage that this agent began with (is it mounted?). If it was ` +
+          `replaced for good: remove ${this.#registry} and start the agent again.`,
         { details: { rootPath: this.rootPath } },
       );
     }
@@ -100,6 +121,23 @@ export class San {
     if (!/^[0-9a-f-]{73}$/.test(ref)) return nothing; // Nothing that this driver ever made.
     return (await this.look(ref, call)).find((found) => found.ref === ref) ?? nothing;
   }
+}
+
+/** Null before the first use. A file that cannot be understood is an error, never a first use. */
+async function readRegistry(file: string): Promise<Registered | null> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    throw error;
+  }
+  const value = parseJson(text);
+  if (registeredCheck.Check(value)) return value;
+  throw new FlockerError(
+    "CONFIGURATION_INVALID",
+    `${file}, which remembers this pool's storage, is damaged; remove it once the storage is there.`,
+  );
 }
 
 function nothingFound(ref: string): Found {
