@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
+import { parseDatasetId } from "../../domain/ids.ts";
 import type { Mode } from "../../protocol/agent-messages.ts";
 import { helloOf } from "./link.ts";
-import { heldRecord, TestAgent } from "./test-agent.ts";
+import { heldRecord, TestAgent, volumeName } from "./test-agent.ts";
 
 const { datasetId } = heldRecord;
 
@@ -46,4 +47,18 @@ test("a superseded node cuts at once, whatever is in flight", () => {
   agent.connect([superseded]);
 
   expect(agent.effects).toContainEqual({ kind: "cut", datasetId });
+});
+
+test("an Unmount ends its user though the name is another dataset's by now", () => {
+  const agent = new TestAgent();
+  agent.connect([heldRecord]);
+  agent.see("shown");
+  agent.mount(1, "m1");
+  expect(agent.users()).toEqual(["m1"]);
+  const names = [{ name: volumeName, datasetId: parseDatasetId(heldRecord.lineage) }];
+  agent.receive({ kind: "names", revision: 2, all: true, entries: names, removed: [] });
+
+  agent.step({ kind: "called", callId: 2, call: { kind: "unmount", name: volumeName, id: "m1" } });
+
+  expect(agent.users()).toEqual([]);
 });

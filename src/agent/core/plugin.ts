@@ -20,8 +20,8 @@ export function called(state: AgentState, callId: number, call: PluginCall, nowM
         volumes: [...state.names.keys()].sort().map((name) => listed(state, name)),
       });
     case "unmount": {
-      const id = state.names.get(call.name);
-      if (id !== undefined) unmount(state, state.local(id), call.id, nowMs);
+      const id = userOf(state, call);
+      if (id !== null) unmount(state, state.local(id), call.id, nowMs);
       return answer({ kind: "ok" });
     }
     case "get":
@@ -43,6 +43,19 @@ export function called(state: AgentState, callId: number, call: PluginCall, nowM
     default:
       return unreachable(call);
   }
+}
+
+/**
+ * Whose user an Unmount ends: the name may be another dataset's by now, deleted and created again
+ * while a container still had the old one. The engine invents a new id for each of its mounts.
+ */
+function userOf(
+  state: AgentState,
+  { name, id }: Extract<PluginCall, { readonly kind: "unmount" }>,
+): DatasetId | null {
+  const named = state.names.get(name) ?? null;
+  if (named !== null && state.local(named).users.has(id)) return named;
+  return [...state.datasets.values()].find(({ users }) => users.has(id))?.datasetId ?? named;
 }
 
 type NamedCall = Extract<PluginCall, { readonly kind: "get" | "path" | "mount" }>;
