@@ -40,6 +40,14 @@ export default defineConfig({
       },
       {
         test: {
+          name: "matrix",
+          include: ["tests/matrix/**/*.test.ts"],
+          pool: "forks",
+          hookTimeout: 600_000,
+        },
+      },
+      {
+        test: {
           name: "spans",
           include: ["tests/spans/**/*.test.ts"],
           pool: "forks",
