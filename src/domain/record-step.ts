@@ -98,9 +98,11 @@ function without(nodes: readonly NodeId[], node: NodeId): readonly NodeId[] {
 function ordered(record: DatasetRecord, event: Of<"ordered">): DatasetRecord | Refusal {
   if (record.deletion !== null) return refuse("deleted");
   if (record.lost) return refuse("lost");
-  if (record.primary === event.node && record.claim?.node === event.node) return refuse("already");
+  const { claim } = record;
+  const has = claim?.node === event.node && claim.phase !== "releasing";
+  if (has && record.primary === event.node) return refuse("already");
   // Whoever has it already is served, and does not come before a younger wish again.
-  const served = record.claim?.node === event.node && record.claim.phase === "taken";
+  const served = has && claim.phase === "taken";
   return { ...record, primary: event.node, orderedAtMs: event.atMs, orderOpen: !served };
 }
 

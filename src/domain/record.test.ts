@@ -215,6 +215,9 @@ test("an order is served at once by whoever has it, not by whoever is giving it 
   expect([called.primary, called.orderOpen]).toEqual([a.node, false]);
   const leaving = after(taken, order(b.node), { kind: "release_begun", by: a, generation: 1 });
   expect(after(leaving, order(a.node)).orderOpen).toBe(true);
+  // It leaves for a wish, which changed no primary: the order is not fulfilled any more.
+  const wished = after(taken, { kind: "release_begun", by: a, generation: 1 });
+  expect(after(wished, order(a.node)).orderOpen).toBe(true);
 });
 
 test("the name is the metadata's, null without one", () => {

@@ -59,6 +59,7 @@ export function orderDataset(
 /** Also when it is about to leave: what rests at its primary may be on its way to a wish. */
 function mustMove(record: DatasetRecord): boolean {
   if (record.move?.phase === "sealed") return record.move.target !== record.primary;
+  if (record.claim?.phase === "releasing") return true;
   const node = record.claim?.node ?? liveCopy(record)?.node ?? record.primary;
   return node !== record.primary;
 }
