@@ -81,7 +81,9 @@ async function tellCompose({ bed, say, run }: Story): Promise<void> {
   }
   const compose = async (host: string, line: string): Promise<string> => {
     say(`${host}# docker-compose ${line}`);
-    return (await runIn(bed, host, `cd ${composeDirectory} && docker-compose ${line}`)).trim();
+    // An emulated machine needs more than the minute that it waits for one answer.
+    const patient = `export COMPOSE_HTTP_TIMEOUT=600; docker-compose ${line}`;
+    return (await runIn(bed, host, `cd ${composeDirectory} && ${patient}`)).trim();
   };
   const query = (host: string, sql: string): Promise<string> =>
     compose(host, `exec -T db psql -qAt -U postgres -c "${sql}"`);
@@ -141,7 +143,8 @@ Try next:
 
 /** Runs a line of shell in a host; throws, with what it said, when it fails. */
 async function runIn(bed: Bed, host: string, line: string, input = ""): Promise<string> {
-  const { status, stdout, stderr } = await execIn(bed.paths, host, ["sh", "-c", line], { input });
+  const how = { input, deadlineMs: 900_000 };
+  const { status, stdout, stderr } = await execIn(bed.paths, host, ["sh", "-c", line], how);
   if (status !== 0) throw new Error(`${host}: ${line}: status ${status}\n${stderr.trim()}`);
   return stdout;
 }
