@@ -95,7 +95,7 @@ describe("an agent that cannot start says why in one sentence, and exits with 1"
     ["no text", Buffer.from([0, 1, 255, 254, 91]), /Configuration error: \S*agent\.yml/],
     ["an empty file", "", /Configuration error/],
     ["a list", "- version\n", /must be a mapping/],
-    ["a version of a wrong type", 'version: "1"\n', /agent\.yml:1:1: Key version must be 1/],
+    ["no pool", `${whole}pools: {}\n`, /must describe at least one pool/],
     ["pools of a wrong type", `${whole}pools: 7\n`, /Key pools must be a mapping/],
     ["a port of a wrong type", whole.replace('"h"', '"h", port: "x"'), /port must be a whole num/],
     ["a size of a wrong type", `${whole}pools: {p: {backend: b, default_size: "1e9"}}\n`, /bytes/],
