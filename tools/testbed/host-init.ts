@@ -18,6 +18,8 @@ import { identifySelf } from "./linux/process-identity.ts";
 import { servicesFile } from "./service.ts";
 
 const hostsMax = 32;
+/** Where a host finds our programs. */
+const installed = "/usr/local/lib/flocker";
 
 function sh(command: string, ...args: string[]): void {
   const { status, stderr, error } = spawnSync(command, args, { encoding: "utf8" });
@@ -60,7 +62,7 @@ function bind(from: string, to: string): void {
 }
 
 /** The kernel's own file systems, and those that are empty after each boot. */
-function mountKernel(root: string, { bedRoot, sanMount, checkout }: InitOrders): void {
+function mountKernel(root: string, { host, bedRoot, sanMount, checkout }: InitOrders): void {
   const at = (path: string): string => {
     mkdirSync(join(root, path), { recursive: true });
     return join(root, path);
@@ -78,8 +80,11 @@ function mountKernel(root: string, { bedRoot, sanMount, checkout }: InitOrders):
   bind(sanMount, at("san"));
   // The images of this very bed are nothing that a host may see.
   sh("mount", "-t", "tmpfs", "-o", "mode=700,size=64k", "none", at(bedRoot));
-  sh("mount", "--bind", checkout, at(checkout));
-  sh("mount", "-o", "remount,bind,ro", at(checkout));
+  // Where the commands are installed too: a checkout below /root is for root alone.
+  for (const path of host.bare ? [checkout] : [installed, checkout]) {
+    sh("mount", "--bind", checkout, at(path));
+    sh("mount", "-o", "remount,bind,ro", at(path));
+  }
 }
 
 /** Who the host is. Each boot has a new boot id; the machine's id is the same after each. */
@@ -99,7 +104,7 @@ function replace(path: string, text: string): void {
 }
 
 /** At the first boot of a disk: nothing of this machine's own cluster, and what the bed gives. */
-function furnish(root: string, { host, seed, checkout, directory }: InitOrders): void {
+function furnish(root: string, { host, seed, directory }: InitOrders): void {
   const furnished = join(directory, "disk", "furnished");
   if (existsSync(furnished)) return;
   for (const path of ["etc/flocker", "var/lib/flocker", "flocker", "etc/docker"]) {
@@ -117,7 +122,7 @@ function furnish(root: string, { host, seed, checkout, directory }: InitOrders):
       const link = join(root, "usr/local/bin", program);
       mkdirSync(join(root, "usr/local/bin"), { recursive: true });
       rmSync(link, { force: true });
-      symlinkSync(join(checkout, "bin", program), link);
+      symlinkSync(join(installed, "bin", program), link);
     }
   }
   if (existsSync(seed)) sh("cp", "-a", `${seed}/.`, root);
