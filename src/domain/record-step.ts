@@ -2,6 +2,7 @@ import { assert, unreachable } from "../lib/assert.ts";
 import type { BootId, NodeId } from "./ids.ts";
 import { deletionStep, destroyed } from "./record-deletion.ts";
 import { copy, copyStep, heldAt, moveStep, withoutNode } from "./record-move.ts";
+import { ordered } from "./record-order.ts";
 import { type Claim, type DatasetRecord, liveCopy, type Op } from "./record.ts";
 import type { RecordEvent, Refusal } from "./record-event.ts";
 
@@ -95,17 +96,6 @@ function without(nodes: readonly NodeId[], node: NodeId): readonly NodeId[] {
   return nodes.filter((other) => other !== node);
 }
 
-function ordered(record: DatasetRecord, event: Of<"ordered">): DatasetRecord | Refusal {
-  if (record.deletion !== null) return refuse("deleted");
-  if (record.lost) return refuse("lost");
-  const { claim } = record;
-  const has = claim?.node === event.node && claim.phase !== "releasing";
-  if (has && record.primary === event.node) return refuse("already");
-  // Whoever has it already is served, and does not come before a younger wish again.
-  const served = has && claim.phase === "taken";
-  return { ...record, primary: event.node, orderedAtMs: event.atMs, orderOpen: !served };
-}
-
 /** Why `node` may not be granted this dataset; null when it may. */
 export function grantRefusal(record: DatasetRecord, node: NodeId): Refusal["reason"] | null {
   if (record.lost) return "lost";
@@ -165,9 +155,7 @@ function byHolder(
   }
   switch (event.kind) {
     case "taken":
-      return claim.phase === "granted"
-        ? { ...withoutResidue(record, claim.node), claim: { ...claim, phase: "taken" } }
-        : refuse("already");
+      return claim.phase === "granted" ? taken(record, claim) : refuse("already");
     case "release_begun":
       return claim.phase === "releasing"
         ? refuse("already")
@@ -183,6 +171,15 @@ function byHolder(
     default:
       return unreachable(event);
   }
+}
+
+function taken(record: DatasetRecord, claim: Claim): DatasetRecord {
+  return {
+    ...withoutResidue(record, claim.node),
+    claim: { ...claim, phase: "taken" },
+    // One that was given since the grant is served by it.
+    orderOpen: record.orderOpen && record.primary !== claim.node,
+  };
 }
 
 function holds(
@@ -358,6 +355,7 @@ function claimRecovered(
     ...(record.poolKind === "local" ? heldAt(others, holder.node) : others),
     generation: Math.max(record.generation, holder.generation),
     claim: { ...holder, phase: "taken", before: null },
+    orderOpen: others.orderOpen && others.primary !== holder.node,
     op: null,
   };
 }

@@ -191,9 +191,7 @@ describe("existence", () => {
   });
 });
 
-test("a lost record takes no orders, one whose move is open no grant and no deletion", () => {
-  const order: RecordEvent = { kind: "ordered", node: b.node, atMs: 5 };
-  expect(refusal({ ...fresh, lost: true }, order)).toBe("lost");
+test("a record whose move is open takes no grant and no deletion", () => {
   const move = {
     id: op,
     source: a.node,
@@ -206,18 +204,6 @@ test("a lost record takes no orders, one whose move is open no grant and no dele
   const deleting = after({ ...fresh, move }, { kind: "deletion_asked", atMs: 3, reclaim: "trash" });
   expect(refusal(deleting, { kind: "deletion_advanced", op })).toBe("move_open");
   expect(refusal({ ...fresh, volume: { kind: "gone" } }, grantTo(a))).toBe("volume_gone");
-});
-
-test("an order is served at once by whoever has it, not by whoever is giving it back", () => {
-  const order = (node: typeof a.node): RecordEvent => ({ kind: "ordered", node, atMs: 5 });
-  const taken = after(held, { kind: "taken", by: a, generation: 1 });
-  const called = after(taken, order(b.node), order(a.node));
-  expect([called.primary, called.orderOpen]).toEqual([a.node, false]);
-  const leaving = after(taken, order(b.node), { kind: "release_begun", by: a, generation: 1 });
-  expect(after(leaving, order(a.node)).orderOpen).toBe(true);
-  // It leaves for a wish, which changed no primary: the order is not fulfilled any more.
-  const wished = after(taken, { kind: "release_begun", by: a, generation: 1 });
-  expect(after(wished, order(a.node)).orderOpen).toBe(true);
 });
 
 test("the name is the metadata's, null without one", () => {

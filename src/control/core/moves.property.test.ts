@@ -151,7 +151,8 @@ test("once all are back and nobody asks for more, the dataset is where it was or
       const bed = new LocalBed().heldByA();
       for (const step of history) take(bed, step);
       for (const node of nodes) take(bed, { kind: "hello", node });
-      settle(bed);
+      // The order comes at whatever instant: nobody else asks, but a move of a wish may be open.
+      for (const node of nodes) take(bed, { kind: "wish_ended", node });
       bed.order(last);
       settle(bed);
       expect(bed.record).toMatchObject({ move: null, claim: { node: last }, primary: last });

@@ -147,6 +147,36 @@ describe("a wish of another node", () => {
     expect(bed.record).toMatchObject({ move: null, claim: { node: a, generation: 2 } });
   });
 
+  test("that ended is given no 60 seconds when the holder is ordered to keep the dataset", () => {
+    const bed = held();
+    bed.wish(b);
+    bed.report(b, { kind: "copied", move: bed.move.id });
+    bed.say(b, { kind: "wish_ended", datasetId: bed.id });
+    bed.order(a);
+    expect(bed.record).toMatchObject({ move: null, claim: { node: a, generation: 1 } });
+    // The holder had begun to give back meanwhile.
+    bed.release(a);
+    bed.released(a);
+    expect(bed.record).toMatchObject({ move: null, claim: { node: a, generation: 2 } });
+  });
+
+  test.each(["copied", "sealed"])(
+    "goes on after an order of the holder, and ends its move, %s, when it ends",
+    (phase) => {
+      const bed = held();
+      bed.wish(b);
+      bed.report(b, { kind: "copied", move: bed.move.id });
+      bed.order(a);
+      if (phase === "sealed") {
+        bed.release(a);
+        bed.seal(a);
+      }
+      expect(bed.move).toMatchObject({ target: b, phase });
+      bed.say(b, { kind: "wish_ended", datasetId: bed.id });
+      expect(bed.record).toMatchObject({ move: null, primary: a, claim: { node: a } });
+    },
+  );
+
   test("is served where the data is before an order takes it away", () => {
     const bed = held();
     bed.reboot(a);

@@ -2,6 +2,7 @@ import { condition } from "../../domain/condition.ts";
 import type { BootId, DatasetId, NodeId } from "../../domain/ids.ts";
 import { parseBootId } from "../../domain/ids.ts";
 import { type DatasetRecord, liveCopy } from "../../domain/record.ts";
+import { orderRefusal } from "../../domain/record-order.ts";
 import { FlockerError } from "../../lib/errors.ts";
 import { pump } from "./claims.ts";
 import type { CoreState } from "./core-state.ts";
@@ -29,7 +30,10 @@ export function orderDataset(
   if (record.deletion !== null) {
     throw new FlockerError("DATASET_DELETED", "The dataset has been deleted.");
   }
-  if (primary === null || (primary === record.primary && !mustMove(record))) return record;
+  if (primary === null) return record;
+  // One that is open is said anew: see below.
+  const isServed = orderRefusal(record, primary) === "already" && !record.orderOpen;
+  if (isServed) return record;
   assertWritable(state);
   const entry = state.nodes.get(primary);
   if (entry === undefined || entry.removed) {
@@ -46,7 +50,7 @@ export function orderDataset(
         "this dataset is.",
     );
   }
-  // Said anew: perhaps there is room by now.
+  // Perhaps there is room by now.
   state.refusedTargets.delete(record.datasetId);
   const refused = state.apply(record.datasetId, { kind: "ordered", node: primary, atMs: nowMs });
   if (refused?.reason === "lost") {
@@ -54,14 +58,6 @@ export function orderDataset(
   }
   pump(state, record.datasetId, nowMs);
   return find(state, datasetId);
-}
-
-/** Also when it is about to leave: what rests at its primary may be on its way to a wish. */
-function mustMove(record: DatasetRecord): boolean {
-  if (record.move?.phase === "sealed") return record.move.target !== record.primary;
-  if (record.claim?.phase === "releasing") return true;
-  const node = record.claim?.node ?? liveCopy(record)?.node ?? record.primary;
-  return node !== record.primary;
 }
 
 /** Follows the dataset's reclaim policy; idempotent. `purge` destroys without the trash. */

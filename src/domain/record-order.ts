@@ -1,0 +1,46 @@
+import type { NodeId } from "./ids.ts";
+import type { DatasetRecord } from "./record.ts";
+import type { RecordEvent, Refusal } from "./record-event.ts";
+
+type Of<Kind extends RecordEvent["kind"]> = Extract<RecordEvent, { readonly kind: Kind }>;
+
+/** Why an order to `node` changes nothing; null when it does. */
+export function orderRefusal(record: DatasetRecord, node: NodeId): Refusal["reason"] | null {
+  if (record.deletion !== null) return "deleted";
+  if (record.lost) return "lost";
+  return isSaid(record, node) ? "already" : null;
+}
+
+/**
+ * The same order was given before, and is open or has been served with nothing under way elsewhere.
+ * What rests at its primary may be leaving for a wish: then the order is a new one.
+ */
+function isSaid({ primary, orderOpen, claim, move }: DatasetRecord, node: NodeId): boolean {
+  if (primary !== node || (move !== null && move.target !== node)) return false;
+  // Said again it keeps its age, and with that its place before younger wishes.
+  if (orderOpen) return true;
+  if (claim?.node !== node) return false;
+  // A wish's grant that nobody took may still be declined, and an order given meanwhile stands.
+  return claim.phase === "taken" || (claim.phase === "granted" && claim.before === null);
+}
+
+/**
+ * An order is open until its node has taken a claim. Whoever has the dataset already is served, and
+ * does not come before a younger wish again; a move under way from there is older than the order
+ * and ends with the wish that it was opened for.
+ */
+export function ordered(record: DatasetRecord, event: Of<"ordered">): DatasetRecord | Refusal {
+  const { node, atMs } = event;
+  const reason = orderRefusal(record, node);
+  if (reason !== null) return { kind: "refused", reason };
+  const { claim, move } = record;
+  const isGranted = claim?.node === node && claim.phase === "granted";
+  return {
+    ...record,
+    primary: node,
+    // A clock that went back does not make it older than what it calls back.
+    orderedAtMs: Math.max(atMs, move?.openedAtMs ?? atMs),
+    orderOpen: claim?.node !== node || claim.phase !== "taken",
+    claim: isGranted ? { ...claim, before: null } : claim,
+  };
+}
