@@ -29,6 +29,12 @@ test("exec passes arguments, input, output and the exit status unchanged", async
   expect(failed).toEqual({ status: 37, stdout: "out\n", stderr: "err\n" });
 });
 
+test("a shell in a host runs what it is told, and no start-up file before it", async () => {
+  await cluster.exec("h1", ["tee", "/root/.bashrc"], { input: "echo from .bashrc\n" });
+
+  expect(await cluster.run("h1", "echo told")).toBe("told");
+});
+
 test("each host has an engine of its own that runs the image", async () => {
   const ids: string[] = [];
   for (const host of ["h1", "h2"]) {

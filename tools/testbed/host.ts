@@ -124,6 +124,9 @@ export function enterCommand(
     "LANG=C.UTF-8",
     "SHELL=/bin/bash",
     `TERM=${process.env["TERM"] ?? "dumb"}`,
+    // A first bash whose input is a socket, as that of our children is, takes itself for one that
+    // rshd started, and reads what the owner of this machine has in .bashrc.
+    "SHLVL=1",
     ...(hostNamed(bed, host).bare ? [] : cluster),
   ];
   // It joins the host's cgroup, so that pausing the host pauses it too; and it is killed with the
