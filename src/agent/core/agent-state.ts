@@ -48,6 +48,8 @@ export type Timings = {
   readonly retryMsMax: number;
   /** A dataset that is as it should be is looked at again. */
   readonly idleMs: number;
+  /** Whom others wait for is looked for this often: what people read of it stays true. */
+  readonly heldMs: number;
   readonly wishAgeMs: number;
   /** Between two words about a stream that comes in. */
   readonly progressMs: number;
@@ -69,6 +71,7 @@ export const timings: Timings = {
   retryMsMin: 500,
   retryMsMax: 15_000,
   idleMs: 30_000,
+  heldMs: 1_500,
   wishAgeMs: 30_000,
   progressMs: 1_000,
   startRetryMs: 10_000,

@@ -141,22 +141,23 @@ function follow(state: AgentState, local: Local, { side, next }: Decided, nowMs:
   switch (next.kind) {
     case "act":
       if (saidBack(local, side)) return undefined;
+      // Nobody holds it any more, whatever comes of the step.
+      if (local.condition?.code === "HELD") local.condition = null;
       return next.begin();
     case "report":
       return tell(state, local, { side, what: next.report }, nowMs);
-    case "wait":
-      local.condition = {
-        ...next.condition,
-        attempt: local.failures,
-        nextRetryMs: retryMs(state, local),
-      };
-      local.wakeAtMs = nowMs + retryMs(state, local);
+    case "wait": {
+      const heldMs = next.condition.code === "HELD" ? state.timings.heldMs : Infinity;
+      const nextRetryMs = Math.min(retryMs(state, local), heldMs);
+      local.condition = { ...next.condition, attempt: local.failures, nextRetryMs };
+      local.wakeAtMs = nowMs + nextRetryMs;
       local.failures += 1;
       return undefined;
+    }
     case "done":
       local.condition = null;
       local.failures = 0;
-      local.wakeAtMs = needsWatching(state, local, side) ? nowMs + state.timings.idleMs : null;
+      local.wakeAtMs = needsWatching(state, local, side) ? nowMs + idleMs(state, local) : null;
       if (side.want.kind === "use") answerWaiting(state, local, nowMs);
       return sweep(state, local);
     default:
@@ -167,6 +168,14 @@ function follow(state: AgentState, local: Local, { side, next }: Decided, nowMs:
 /** Nothing new is done under a claim that was, or may have been, said back. */
 function saidBack(local: Local, { want }: Side): boolean {
   return want.kind === "use" && local.releaseAsked === want.claim.generation;
+}
+
+/** While others wait, people are told who uses it. */
+function idleMs({ records, timings }: AgentState, { datasetId }: Local): number {
+  const entry = records.get(datasetId);
+  const isWaitedFor =
+    (entry?.wantedBy ?? null) !== null || (entry?.record.deletion ?? null) !== null;
+  return isWaitedFor ? timings.heldMs : timings.idleMs;
 }
 
 function needsWatching(state: AgentState, local: Local, { want }: Side): boolean {
