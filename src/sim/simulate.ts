@@ -1,6 +1,7 @@
 import type { Checker } from "./checkers/checker.ts";
 import { Bounds } from "./checkers/k13-bounds.ts";
 import { Destroy } from "./checkers/k6-destroy.ts";
+import { Truth } from "./checkers/k10-truth.ts";
 import { NoOutage } from "./checkers/k12-no-outage.ts";
 import { AcknowledgedWrites } from "./checkers/k3-acknowledged-writes.ts";
 import { Descent } from "./checkers/k4-identity.ts";
@@ -16,6 +17,7 @@ import { Liveness } from "./liveness.ts";
 import type { Marks } from "./marks.ts";
 import { Person } from "./person.ts";
 import { Prng } from "./prng.ts";
+import { Reader } from "./reader.ts";
 import { drawTraits, type Traits } from "./traits.ts";
 import { Workload } from "./workload.ts";
 import type { WorldEvent } from "./world/world-event.ts";
@@ -56,6 +58,7 @@ export function newCheckers(): readonly Checker[] {
     new NothingPulled(),
     new Configuration(),
     new EngineContract(),
+    new Truth(),
     new Reached(),
     new NoOutage(),
     new Bounds(),
@@ -80,6 +83,7 @@ export class Simulation {
     });
     this.world = new World(this.context, options.flaws ?? noFlaws);
     this.workload = new Workload(this.world);
+    new Reader(this.world).begin();
   }
 
   #watch(event: WorldEvent, atMs: number): void {

@@ -19,6 +19,7 @@ class Stream<M> {
   readonly #deliver: (message: M) => void;
   #lastMs = 0;
   #held: M[] = [];
+  #flying = 0;
 
   constructor(context: WorldContext, blocked: () => boolean, deliver: (message: M) => void) {
     this.#context = context;
@@ -30,10 +31,17 @@ class Stream<M> {
     const { clock, prng, traits } = this.#context;
     const delayMs = prng.between(1, prng.chance(0.9) ? 5 : traits.messageDelayMsMax);
     this.#lastMs = Math.max(this.#lastMs, clock.nowMs + delayMs);
+    this.#flying += 1;
     clock.after(this.#lastMs - clock.nowMs, () => {
+      this.#flying -= 1;
       if (this.#blocked() || this.#held.length > 0) this.#held.push(message);
       else this.#deliver(message);
     });
+  }
+
+  /** Nothing that was sent is still on its way. */
+  get idle(): boolean {
+    return this.#flying === 0 && this.#held.length === 0;
   }
 
   /** The network is whole again: what was held back arrives. */

@@ -110,6 +110,22 @@ export type WorldEvent =
       readonly entries: number;
       readonly known: boolean;
     }
+  /** A sentence of a dataset's condition, as a person reads it, beside how things are. */
+  | {
+      readonly kind: "condition_read";
+      readonly dataset: string;
+      /** The node that it speaks of. */
+      readonly node: string;
+      readonly says:
+        | { readonly kind: "held"; readonly by: string }
+        | { readonly kind: "unused" }
+        | { readonly kind: "attached"; readonly to: string };
+      /** `container:<id>`, `file:<id>`; users: what its engine knows of, Mounts too. */
+      readonly holders: readonly { readonly name: string; readonly isUser: boolean }[];
+      readonly attachedTo: string | null;
+      /** That node is connected and not within a step, and nothing it said is on its way. */
+      readonly heard: boolean;
+    }
   | { readonly kind: "machine_died"; readonly node: string }
   | {
       readonly kind: "configuration_acknowledged";
