@@ -13,6 +13,7 @@ import { blindHost, lazyDriver, unprovenHost } from "./blind-host.ts";
 import { noGenerationCheck, noSessionCheck, oldSessionReleases } from "./control-mutants.ts";
 import { moreMutants } from "./more-mutants.ts";
 import type { Mutant } from "./mutant.ts";
+import { truthMutants } from "./truth-mutants.ts";
 
 /** Makes the windows wider in which these bugs show; no bug of its own. */
 const noLinger = { ...timings, lingerMs: 0 };
@@ -153,4 +154,5 @@ export const mutants: readonly Mutant[] = [
     flaws: () => ({ ...noFlaws, control: noSessionCheck }),
   },
   ...moreMutants,
+  ...truthMutants,
 ];
