@@ -113,7 +113,7 @@ describe("a move", () => {
       if (event.kind !== "move_aborted" || before.move === null) return;
       const { source, target } = before.move;
       expect(liveCopy(after)).toMatchObject({ node: source });
-      const left = after.copies.filter(({ node, role }) => node === target && role !== "diverged");
+      const left = after.copies.filter(({ node, role }) => node === target && role === "replica");
       expect(left.every(({ discarding }) => discarding)).toBe(true);
     });
   });
@@ -128,6 +128,12 @@ describe("a move", () => {
     });
   });
 });
+
+function fallbacks({ copies }: Change["after"]): readonly string[] {
+  return copies
+    .filter(({ role, discarding }) => role === "fallback" && !discarding)
+    .map(({ node }) => node);
+}
 
 describe("a copy", () => {
   test("that diverged is never discarded, and leaves the record never", () => {
@@ -146,6 +152,17 @@ describe("a copy", () => {
       const live = liveCopy(after);
       if (live !== null) expect(live.discarding).toBe(false);
       if (event.kind === "copy_expired") expect(liveCopy(before)?.settled).toBe(true);
+    });
+  });
+
+  test("that is a fallback goes for nothing but its time, a newer one, or a deletion", () => {
+    always(({ before, event, after }) => {
+      const lost = fallbacks(before).filter(
+        (node) => !fallbacks(after).includes(node) && liveCopy(after)?.node !== node,
+      );
+      if (lost.length === 0) return;
+      expect(["copy_expired", "move_committed", "op_closed"]).toContain(event.kind);
+      if (event.kind === "move_committed") expect(fallbacks(after)).toHaveLength(1);
     });
   });
 });

@@ -113,14 +113,24 @@ function committed(record: DatasetRecord, move: Move, atMs: number): DatasetReco
   };
 }
 
-/** The source goes on from what it sealed; what the target got, and had, is removed. */
-export function aborted(record: DatasetRecord, { target }: Move): DatasetRecord {
-  const spare = ({ node, role }: Copy): boolean =>
-    node === target && (role === "replica" || role === "fallback");
+/**
+ * The source goes on from what it sealed; what the target got is removed. A fallback that it had
+ * stays: a move from a dead disk ends like this, and then the fallback is all that is left.
+ */
+export function aborted(record: DatasetRecord, move: Move): DatasetRecord {
+  const isIncoming = ({ node, role }: Copy): boolean => node === move.target && role === "replica";
+  // Beside a fallback its node removes it by itself, as the remainder of a move that has ended.
+  if (hasFallback(record, move.target)) {
+    return { ...record, copies: record.copies.filter((one) => !isIncoming(one)), move: null };
+  }
   return {
-    ...change(record, (one) => (spare(one) ? { ...one, discarding: true } : one)),
+    ...change(record, (one) => (isIncoming(one) ? { ...one, discarding: true } : one)),
     move: null,
   };
+}
+
+function hasFallback({ copies }: DatasetRecord, node: NodeId): boolean {
+  return copies.some((one) => one.node === node && one.role === "fallback" && !one.discarding);
 }
 
 /** What becomes of single copies between moves. */
@@ -187,15 +197,10 @@ function endedWithout(
 ): DatasetRecord {
   const { source, target, phase, generation } = move;
   if (source !== node) return aborted(record, move);
-  const isIncoming = (one: Copy): boolean => one.node === target && one.role === "replica";
-  const kept = record.copies.some(
-    (one) => one.node === target && one.role === "fallback" && !one.discarding,
-  );
-  if (kept) {
-    // Should all of the rest have come too, its node goes on from that: it is newer.
-    return { ...record, copies: record.copies.filter((one) => !isIncoming(one)), move: null };
-  }
+  // Should all of the rest have come too, its node goes on from that: it is newer.
+  if (hasFallback(record, target)) return aborted(record, move);
   if (phase !== "sealed") return aborted(record, move);
+  const isIncoming = (one: Copy): boolean => one.node === target && one.role === "replica";
   const parted = copy(target, "diverged", generation, atMs);
   return { ...change(record, (one) => (isIncoming(one) ? parted : one)), move: null };
 }

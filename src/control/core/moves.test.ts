@@ -113,6 +113,18 @@ describe("a wish of another node", () => {
     );
   });
 
+  test("where the fallback is leaves it there when it ends: the live one may be on a dead disk", () => {
+    const bed = held().moveTo(b);
+    bed.wish(a);
+    expect(bed.move.target).toBe(a);
+    bed.say(a, { kind: "wish_ended", datasetId: bed.id });
+    bed.tick();
+    bed.tick(61_000);
+    expect(bed.record.move).toBeNull();
+    const fallback = expect.objectContaining({ node: a, role: "fallback", discarding: false });
+    expect(bed.record.copies).toEqual([expect.objectContaining({ node: b }), fallback]);
+  });
+
   test("that ended gives way at once to somebody else who waits", () => {
     const bed = held();
     bed.wish(b);
@@ -282,6 +294,16 @@ describe("a target whose pool has no room", () => {
     expect(bed.move.target).toBe(b);
     bed.tick();
     expect(bed.move.target).toBe(b);
+  });
+
+  test("gives its fallback up for room, as the live copy is safe where it is", () => {
+    const bed = held().moveTo(b);
+    bed.order(a);
+    bed.observe(a, full);
+    bed.tick();
+    expect(bed.record.copies).toContainEqual(
+      expect.objectContaining({ node: a, role: "fallback", discarding: true }),
+    );
   });
 
   test("is asked again at once when the order is repeated", () => {

@@ -155,6 +155,8 @@ export function abortMove(state: CoreState, datasetId: DatasetId, nowMs: number)
   if (reason === null) return;
   if (reason === "pool_full") refuseTarget(state, record, move, nowMs);
   state.apply(datasetId, { kind: "move_aborted", move: move.id });
+  // Its fallback makes room for the next try, if the live copy is safe where it is.
+  if (reason === "pool_full") state.apply(datasetId, { kind: "copy_expired", node: move.target });
   state.unwantedMoves.delete(datasetId);
   const { id, source, target, phase } = move;
   state.log("info", "move.aborted", { datasetId, move: id, source, target, phase, reason });
