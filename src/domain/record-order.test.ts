@@ -92,6 +92,23 @@ describe("an order", () => {
     expect(after(wished, byHolder("taken")).orderOpen).toBe(false);
   });
 
+  test("that was open is open again when a wish's grant is declined", () => {
+    const wished = after(fresh, order(b, 4), granted(a, 5));
+    expect(wished).toMatchObject({ primary: a.node, orderedAtMs: 5, orderOpen: false });
+    expect(after(wished, byHolder("declined"))).toMatchObject({
+      primary: b.node,
+      orderedAtMs: 4,
+      orderOpen: true,
+    });
+  });
+
+  test("that is younger than a wish stays open when that is granted, and is served after it", () => {
+    const wished = after(fresh, order(b, 6), granted(a, 5));
+    expect(wished).toMatchObject({ primary: b.node, orderedAtMs: 6, orderOpen: true });
+    expect(after(wished, byHolder("taken"))).toMatchObject({ primary: b.node, orderOpen: true });
+    expect(after(wished, byHolder("declined"))).toMatchObject({ primary: b.node, orderOpen: true });
+  });
+
   test("of what was lost or deleted is refused", () => {
     expect(refusal({ ...fresh, lost: true }, order(b, 5))).toBe("lost");
     const deleted = after(fresh, { kind: "deletion_asked", atMs: 3, reclaim: "trash" });

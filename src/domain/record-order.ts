@@ -1,5 +1,5 @@
 import type { NodeId } from "./ids.ts";
-import type { DatasetRecord } from "./record.ts";
+import type { Claim, DatasetRecord } from "./record.ts";
 import type { RecordEvent, Refusal } from "./record-event.ts";
 
 type Of<Kind extends RecordEvent["kind"]> = Extract<RecordEvent, { readonly kind: Kind }>;
@@ -43,4 +43,23 @@ export function ordered(record: DatasetRecord, event: Of<"ordered">): DatasetRec
     orderOpen: claim?.node !== node || claim.phase !== "taken",
     claim: isGranted ? { ...claim, before: null } : claim,
   };
+}
+
+type Order = Pick<DatasetRecord, "primary" | "orderedAtMs" | "orderOpen">;
+
+/**
+ * A wish that is granted sets `primary` in the same commit, and `before` takes it back if it is
+ * declined. An order that was given since the wish is the later word: it is served next.
+ */
+export function orderAfterGrant(
+  { primary, orderedAtMs, orderOpen }: DatasetRecord,
+  node: NodeId,
+  wishAtMs: number | null,
+): Order & Pick<Claim, "before"> {
+  const isNext = orderOpen && primary !== node;
+  if (wishAtMs === null) return { primary, orderedAtMs, orderOpen: isNext, before: null };
+  const before = { primary, orderedAtMs, orderOpen };
+  return isNext && orderedAtMs > wishAtMs
+    ? { ...before, before }
+    : { primary: node, orderedAtMs: wishAtMs, orderOpen: false, before };
 }

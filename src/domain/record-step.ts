@@ -2,7 +2,7 @@ import { assert, unreachable } from "../lib/assert.ts";
 import type { BootId, NodeId } from "./ids.ts";
 import { deletionStep, destroyed } from "./record-deletion.ts";
 import { copy, copyStep, heldAt, moveStep, withoutNode } from "./record-move.ts";
-import { ordered } from "./record-order.ts";
+import { orderAfterGrant, ordered } from "./record-order.ts";
 import { type Claim, type DatasetRecord, liveCopy, type Op } from "./record.ts";
 import type { RecordEvent, Refusal } from "./record-event.ts";
 
@@ -122,25 +122,14 @@ function granted(record: DatasetRecord, event: Of<"granted">): DatasetRecord | R
   const reason = grantRefusal(record, node);
   if (reason !== null) return refuse(reason);
   const generation = record.generation + 1;
+  const { before, ...order } = orderAfterGrant(record, node, event.wishAtMs);
   return {
     ...record,
+    ...order,
     generation,
-    claim: {
-      node,
-      era,
-      generation,
-      phase: "granted",
-      before:
-        event.wishAtMs === null
-          ? null
-          : { primary: record.primary, orderedAtMs: record.orderedAtMs },
-    },
-    orderOpen: record.orderOpen && record.primary !== node,
+    claim: { node, era, generation, phase: "granted", before },
     volume:
       record.volume.kind === "never" ? { kind: "creating", op: event.createOp } : record.volume,
-    ...(event.wishAtMs === null
-      ? {}
-      : { primary: node, orderedAtMs: event.wishAtMs, orderOpen: false }),
   };
 }
 

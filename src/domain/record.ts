@@ -12,7 +12,12 @@ export type Claim = {
    */
   readonly phase: "granted" | "taken" | "releasing";
   /** What a grant of a wish changed, to be restored when it is declined; null for an order's. */
-  readonly before: { readonly primary: NodeId; readonly orderedAtMs: number } | null;
+  readonly before: {
+    readonly primary: NodeId;
+    readonly orderedAtMs: number;
+    /** Not given by older versions, which forgot it. */
+    readonly orderOpen?: boolean;
+  } | null;
 };
 
 /** Existence is remembered, not observed: create only from `never` (design 4.7). */

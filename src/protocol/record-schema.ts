@@ -46,7 +46,13 @@ export const recordSchema = shape({
       era: bootId,
       generation: count,
       phase: oneOf("granted", "taken", "releasing"),
-      before: orNull(shape({ primary: nodeId, orderedAtMs: Type.Number() })),
+      before: orNull(
+        shape({
+          primary: nodeId,
+          orderedAtMs: Type.Number(),
+          orderOpen: Type.Optional(Type.Boolean()),
+        }),
+      ),
     }),
   ),
   volume: Type.Union([

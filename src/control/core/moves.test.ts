@@ -189,6 +189,18 @@ describe("a wish of another node", () => {
     },
   );
 
+  test("comes before an order that is younger, which is served after it", () => {
+    const bed = held();
+    bed.wish(b);
+    bed.order(c);
+    expect(bed.move.target).toBe(b);
+    bed.report(b, { kind: "copied", move: bed.move.id });
+    bed.release(a);
+    bed.seal(a);
+    bed.report(b, { kind: "received", move: bed.move.id });
+    expect(bed.record).toMatchObject({ claim: { node: b }, primary: c, move: { target: c } });
+  });
+
   test("is served where the data is before an order takes it away", () => {
     const bed = held();
     bed.reboot(a);
