@@ -16,6 +16,8 @@ export class OneWriter implements Checker {
   readonly #open = new Map<string, Set<string>>();
   readonly #overridden = new Set<string>();
   readonly #accepted = new Set<string>();
+  /** Nodes that know that it was taken from them: they cut, and let nothing out. */
+  readonly #told = new Set<string>();
 
   see(event: WorldEvent, atMs: number): string | null {
     // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- the others are not its own
@@ -38,6 +40,9 @@ export class OneWriter implements Checker {
         }
         this.#overridden.add(`${event.dataset} ${event.node}`);
         if (event.advisory) this.#accepted.add(`${event.dataset} ${event.node}`);
+        return null;
+      case "superseded_heard":
+        this.#told.add(`${event.dataset} ${event.node}`);
         return null;
       case "block_written":
         return this.#block(event);
@@ -75,14 +80,16 @@ export class OneWriter implements Checker {
     }
     this.#overridden.delete(key);
     this.#accepted.delete(key);
+    this.#told.delete(key);
   }
 
   #died(node: string): void {
     for (const nodes of this.#open.values()) nodes.delete(node);
-    for (const key of [...this.#overridden, ...this.#accepted]) {
+    for (const key of [...this.#overridden, ...this.#accepted, ...this.#told]) {
       if (!key.endsWith(` ${node}`)) continue;
       this.#overridden.delete(key);
       this.#accepted.delete(key);
+      this.#told.delete(key);
     }
   }
 
@@ -90,8 +97,12 @@ export class OneWriter implements Checker {
     const { ref, node, dataset, mountedAtMs } = event;
     this.judged += 1;
     this.#datasetOf.set(ref, dataset);
-    if (this.#accepted.has(`${dataset} ${node}`)) return null;
     const other = this.#otherShowing(ref, node, mountedAtMs);
+    const key = `${dataset} ${node}`;
+    if (event.clean && other !== null && this.#told.has(key)) {
+      return `${node} unmounted ${dataset} cleanly, which was taken from it and shown to ${other.node}`;
+    }
+    if (this.#accepted.has(key)) return null;
     if (other === null || this.#accepted.has(`${dataset} ${other.node}`)) return null;
     return `a block of ${dataset} (${ref}) came from ${node} after ${other.node} was shown it`;
   }

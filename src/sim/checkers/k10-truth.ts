@@ -3,8 +3,11 @@ import type { Checker } from "./checker.ts";
 
 type Read = Extract<WorldEvent, { readonly kind: "condition_read" }>;
 
-/** How long a sentence may stand after it ceased to be so. */
-const ceasedMs = 2_000;
+/**
+ * How long a sentence may stand after it ceased to be so. What a node sees of itself it says at
+ * once; of the storage nobody tells it, and it asks again at its own pace.
+ */
+const ceasedMs = { held: 2_000, unused: 2_000, attached: 20_000 } as const;
 /** Reads further apart than this are no lasting sentence. */
 const gapMs = 1_000;
 
@@ -29,7 +32,7 @@ export class Truth implements Checker {
       return null;
     }
     known.atMs = atMs;
-    return atMs - known.sinceMs <= ceasedMs
+    return atMs - known.sinceMs <= ceasedMs[says.kind]
       ? null
       : `of ${dataset} on ${node} it is said, for ${atMs - known.sinceMs} ms: ${textOf(event)}`;
   }

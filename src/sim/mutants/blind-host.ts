@@ -15,6 +15,17 @@ export class BlindHost extends ModelHost {
   }
 }
 
+/** Ends what it is told to cut as it ends everything: what is in the page cache goes out. */
+export class CleanHost extends ModelHost {
+  override async cut(dataset: DatasetId): Promise<void> {
+    const { kernel } = this.machine;
+    for (const superblock of kernel.open(dataset)) {
+      if (superblock.dirty) kernel.flush(superblock, true);
+    }
+    await super.cut(dataset);
+  }
+}
+
 /** Believes the tool that answered before the device was gone. */
 export class UnprovenHost extends ModelHost {
   override holdExclusively(): Promise<{ readonly release: () => Promise<void> }> {
@@ -47,6 +58,10 @@ export function listingDriver(machine: Machine, around: Surroundings): ModelDriv
 
 export function blindHost(machine: Machine, around: Surroundings): ModelHost {
   return new BlindHost(machine, around);
+}
+
+export function cleanHost(machine: Machine, around: Surroundings): ModelHost {
+  return new CleanHost(machine, around);
 }
 
 export function unprovenHost(machine: Machine, around: Surroundings): ModelHost {

@@ -1,5 +1,5 @@
 import { noFlaws } from "../world/world.ts";
-import { listingDriver } from "./blind-host.ts";
+import { cleanHost, listingDriver } from "./blind-host.ts";
 import { allAgain, neverBehind, opsStay, timerGrants } from "./control-mutants.ts";
 import {
   bothWays,
@@ -23,6 +23,13 @@ export const moreMutants: readonly Mutant[] = [
     checker: "K1",
     traits: { ...attachable, exclusive: "advisory", nodeFaultMs: 8_000, straggler: 0.3 },
     flaws: () => ({ ...noFlaws, control: timerGrants }),
+  },
+  {
+    name: "b3",
+    says: "a superseded node ends its containers and unmounts cleanly",
+    checker: "K1",
+    traits: { ...attachable, exclusive: "advisory", personMs: 8_000, networkFaultMs: 8_000 },
+    flaws: () => ({ ...noFlaws, agent: { host: cleanHost } }),
   },
   {
     name: "b8",

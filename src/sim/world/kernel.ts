@@ -150,10 +150,11 @@ export class Kernel {
     }
   }
 
-  /** The last user's end flushes what is dirty: a clean unmount. */
+  /** The last user's end flushes what is dirty: a clean unmount when that is the agent's. */
   drop(superblock: Superblock, user: string): void {
     if (!superblock.users.delete(user) || superblock.users.size > 0) return;
-    if (superblock.dirty && superblock.subvolume === null) this.flush(superblock);
+    const clean = user === "volume";
+    if (superblock.dirty && superblock.subvolume === null) this.flush(superblock, clean);
     this.superblocks.delete(superblock);
     if (!superblock.cut)
       this.#context.tell({ kind: "closed", dataset: superblock.dataset, node: this.node });
@@ -176,11 +177,12 @@ export class Kernel {
   }
 
   /** Writes the whole view back: what somebody else wrote meanwhile is overwritten. */
-  flush(superblock: Superblock): boolean {
+  flush(superblock: Superblock, clean = false): boolean {
     const { device, subvolume } = superblock;
     if (subvolume !== null) return this.#syncLocal(superblock, subvolume);
     if (device === null) return false;
-    const written = this.write(device, superblock.mountedAtMs, ({ disk }) => {
+    const from = { sinceMs: superblock.mountedAtMs, clean };
+    const written = this.write(device, from, ({ disk }) => {
       disk.entries = new Map(superblock.entries);
     });
     if (written) superblock.dirty = false;
@@ -200,12 +202,17 @@ export class Kernel {
       ref: localRef(dataset),
       node,
       mountedAtMs,
+      clean: false,
     });
     return true;
   }
 
   /** One write to the storage; false when it refused: EIO. */
-  write(device: KernelDevice, sinceMs: number, change: (volume: StoredVolume) => void): boolean {
+  write(
+    device: KernelDevice,
+    { sinceMs, clean = false }: { readonly sinceMs: number; readonly clean?: boolean },
+    change: (volume: StoredVolume) => void,
+  ): boolean {
     const volume = this.#storage.volumes.get(device.ref);
     if (this.dead || volume === undefined || volume.destroyed || !this.reaches(device, volume)) {
       return false;
@@ -217,6 +224,7 @@ export class Kernel {
       ref: volume.ref,
       node: this.node,
       mountedAtMs: sinceMs,
+      clean,
     });
     return true;
   }

@@ -130,7 +130,7 @@ export class ModelHost implements Host {
       node: this.machine.node,
       shownBefore: volume.wasShown || volume.disk.entries.size > 0,
     });
-    if (!kernel.write(at, sinceMs, change)) throw failure("COMMAND_FAILED", "mkfs: I/O error");
+    if (!kernel.write(at, { sinceMs }, change)) throw failure("COMMAND_FAILED", "mkfs: I/O error");
   }
 
   async mountVolume(device: Device, identity: Identity): Promise<void> {
@@ -147,7 +147,8 @@ export class ModelHost implements Host {
       kernel.mount(datasetId, kernel.device(device)),
     );
     await this.#child(datasetId, this.#pace(1, 10), () => {
-      const written = kernel.write(kernel.device(device), superblock.mountedAtMs, ({ disk }) => {
+      const from = { sinceMs: superblock.mountedAtMs };
+      const written = kernel.write(kernel.device(device), from, ({ disk }) => {
         disk.generation = Math.max(disk.generation, identity.generation);
       });
       if (written) return;

@@ -115,6 +115,8 @@ export class Witness {
 
   claimHeard(node: NodeId, record: DatasetRecord): void {
     if (record.claim?.node === node) this.#named(record, "agent");
+    if (!record.superseded.includes(node)) return;
+    this.#world.context.tell({ kind: "superseded_heard", dataset: record.datasetId, node });
   }
 
   #named(record: DatasetRecord, where: "store" | "agent"): void {

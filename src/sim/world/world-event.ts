@@ -11,6 +11,8 @@ export type WorldEvent =
       readonly ref: string;
       readonly node: string;
       readonly mountedAtMs: number;
+      /** The node's own agent let the page cache go out: a clean unmount. */
+      readonly clean: boolean;
     }
   /** Containers of a node can see the volume from now on, with these contents. */
   | {
@@ -24,6 +26,8 @@ export type WorldEvent =
       readonly mkfs: number;
       readonly entries: ReadonlyMap<string, number>;
     }
+  /** A node was told that a person took the dataset from it. */
+  | { readonly kind: "superseded_heard"; readonly dataset: string; readonly node: string }
   /** A node's last access to the volume has ended. */
   | { readonly kind: "closed"; readonly dataset: string; readonly node: string }
   /** The storage gave an attachment to nobody that was not given back by its node. */
