@@ -45,7 +45,7 @@ export class Reader {
       says,
       holders: holdersOn(host, dataset),
       attachedTo: volume?.attachment?.node ?? null,
-      heard: this.#isHeard(host) && !host.machine.busy(dataset),
+      heard: this.#isConnected(host) && (says.kind === "attached" || isQuiet(host, dataset)),
     });
   }
 
@@ -58,14 +58,18 @@ export class Reader {
     return hosts.find((host) => host.node === node);
   }
 
-  /** Its agent runs and is connected, and nothing that it said is still on its way. */
-  #isHeard({ node, machine, agent }: Host): boolean {
+  #isConnected({ node, machine, agent }: Host): boolean {
     const { control, network } = this.#world;
     const session = control?.core.state.sessionOf(node)?.number ?? null;
     const running = !machine.stopped && agent?.strand.running === true;
     if (!running || session === null || !network.reachable(node)) return false;
-    return agent.core.state.link?.session === session && agent.connection?.toControl.idle === true;
+    return agent.core.state.link?.session === session;
   }
+}
+
+/** Nothing that its agent said is still on its way, and no step keeps it from looking. */
+function isQuiet({ machine, agent }: Host, dataset: DatasetId): boolean {
+  return agent?.connection?.toControl.idle === true && !machine.busy(dataset);
 }
 
 function holdersOn({ machine, engine }: Host, dataset: DatasetId): Read["holders"] {
