@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { AttachableBackend } from "../../src/backends/attachable.ts";
-import type { Bench } from "../../src/backends/conformance/bench.ts";
+import type { AttachableBench } from "../../src/backends/conformance/attachable-bench.ts";
 import { blockDeviceProbe } from "../../src/backends/conformance/device-probe.ts";
 import { openBackend } from "../../src/backends/registry.ts";
 import {
@@ -34,7 +34,9 @@ export async function openLoopback(
  * Two nodes on this machine at one directory. At the end no loop device of it is left, and nothing
  * of a volume in the directory.
  */
-export async function loopbackBench(): Promise<Bench & AsyncDisposable & { rootPath: string }> {
+export async function loopbackBench(): Promise<
+  AttachableBench & AsyncDisposable & { rootPath: string }
+> {
   await using made = new AsyncDisposableStack();
   const rootPath = join(scratch(made), "san");
   made.defer(() => dropLeftLoops(rootPath));

@@ -12,9 +12,9 @@ import { silentLogger } from "../../lib/log.ts";
 import { MemoryBackend } from "../memory/memory-backend.ts";
 import { MemoryStorage } from "../memory/memory-storage.ts";
 import { attachableCases } from "./attachable-cases.ts";
-import { type Bench, runCase } from "./bench.ts";
+import { type AttachableBench, runAttachableCase } from "./attachable-bench.ts";
 
-async function memoryBench(): Promise<Bench & AsyncDisposable> {
+async function memoryBench(): Promise<AttachableBench & AsyncDisposable> {
   const storage = new MemoryStorage();
   const clusterId = parseClusterId(randomUUID());
   const node = parseNodeId(randomUUID());
@@ -49,7 +49,7 @@ const { capabilities } = new MemoryBackend(new MemoryStorage(), parseClusterId(r
 describe("conformance memory", () => {
   const fitting = attachableCases.filter(({ needs }) => needs?.(capabilities) ?? true);
   test.each(fitting)("$name", async (item) => {
-    await expect(runCase(item, memoryBench)).resolves.toBeUndefined();
+    await expect(runAttachableCase(item, memoryBench)).resolves.toBeUndefined();
   });
 });
 

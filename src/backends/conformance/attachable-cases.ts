@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import type { ConformanceCase } from "./bench.ts";
-import { newVolume, refuses } from "./bench.ts";
+import type { AttachableCase } from "./attachable-bench.ts";
+import { newVolume } from "./attachable-bench.ts";
+import { refuses } from "./run-case.ts";
 import { detachCases } from "./detach-cases.ts";
 
-const lookCases: readonly ConformanceCase[] = [
+const lookCases: readonly AttachableCase[] = [
   {
     sentence: "Every volume of this cluster that exists now, no other cluster's.",
     name: "list: has what this cluster created, from either node, and nothing of another cluster",
@@ -46,7 +47,7 @@ const lookCases: readonly ConformanceCase[] = [
   },
 ];
 
-const createCases: readonly ConformanceCase[] = [
+const createCases: readonly AttachableCase[] = [
   {
     sentence: "Creates a volume labelled with cluster, dataset and `op`.",
     name: "create: another client of the storage reads the label back",
@@ -121,7 +122,7 @@ const createCases: readonly ConformanceCase[] = [
   },
 ];
 
-const attachCases: readonly ConformanceCase[] = [
+const attachCases: readonly AttachableCase[] = [
   {
     sentence: "Attaches to this node under a claim and returns its device.",
     name: "attach: the device has the volume's size, and every client sees who has it",
@@ -275,9 +276,9 @@ const attachCases: readonly ConformanceCase[] = [
 
 /**
  * The contract of `AttachableBackend`: at least one case for each sentence of its documentation.
- * Data without a test runner: `for (const item of attachableCases) runCase(item, makeBench)`.
+ * Data without a test runner: `for (const item of attachableCases) runAttachableCase(item, makeBench)`.
  */
-export const attachableCases: readonly ConformanceCase[] = [
+export const attachableCases: readonly AttachableCase[] = [
   ...lookCases,
   ...createCases,
   ...attachCases,

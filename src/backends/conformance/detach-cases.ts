@@ -1,16 +1,17 @@
 import assert from "node:assert/strict";
-import type { Bench, ConformanceCase } from "./bench.ts";
-import { newVolume, refuses } from "./bench.ts";
+import type { AttachableBench, AttachableCase } from "./attachable-bench.ts";
+import { newVolume } from "./attachable-bench.ts";
+import { refuses } from "./run-case.ts";
 
 /** A write that the device may refuse: what counts is what the volume holds then. */
 async function tryWrite(
-  { device }: Bench,
-  old: Parameters<Bench["device"]["write"]>[0],
+  { device }: AttachableBench,
+  old: Parameters<AttachableBench["device"]["write"]>[0],
 ): Promise<void> {
   await device.write(old, "from the old node").catch(() => "refused, as it should be");
 }
 
-const ownDetachCases: readonly ConformanceCase[] = [
+const ownDetachCases: readonly AttachableCase[] = [
   {
     sentence: "Ends this node's own attachment, whichever era made it.",
     name: "detach: also one of before the reboot",
@@ -108,7 +109,7 @@ const ownDetachCases: readonly ConformanceCase[] = [
   },
 ];
 
-const forceDetachCases: readonly ConformanceCase[] = [
+const forceDetachCases: readonly AttachableCase[] = [
   {
     sentence:
       "Ends the attachment of another node, which must be `target`; anything else is left alone.",
@@ -161,7 +162,7 @@ const forceDetachCases: readonly ConformanceCase[] = [
   },
 ];
 
-const destroyCases: readonly ConformanceCase[] = [
+const destroyCases: readonly AttachableCase[] = [
   {
     sentence: "Destroys the volume.",
     name: "destroy: list, find and every client forget it, the others stay",
@@ -223,7 +224,7 @@ const destroyCases: readonly ConformanceCase[] = [
 ];
 
 /** Cases of what takes away: detach, forceDetach, destroy. */
-export const detachCases: readonly ConformanceCase[] = [
+export const detachCases: readonly AttachableCase[] = [
   ...ownDetachCases,
   ...forceDetachCases,
   ...destroyCases,

@@ -3,7 +3,7 @@ import type { Device } from "../../domain/volume.ts";
 import { type BlockDevice, readBlockDevice } from "../../lib/block-device.ts";
 import { holdDevice } from "../../lib/exclusive-hold.ts";
 import { exec } from "../../lib/exec.ts";
-import type { DeviceProbe } from "./bench.ts";
+import type { DeviceProbe } from "./attachable-bench.ts";
 
 const textBytes = 512;
 const limits = { deadlineMs: 20_000 };

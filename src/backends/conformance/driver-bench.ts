@@ -13,7 +13,7 @@ import type { LocalBackend } from "../local.ts";
 import { logCalls } from "../logged-backend.ts";
 import { logLocalCalls } from "../logged-local.ts";
 import { attachableCases } from "./attachable-cases.ts";
-import { type Bench, runCase } from "./bench.ts";
+import { type AttachableBench, runAttachableCase } from "./attachable-bench.ts";
 import { CallTrace, type TracedCall } from "./call-trace.ts";
 import { blockDeviceProbe } from "./device-probe.ts";
 import { directoryProbe } from "./directory-probe.ts";
@@ -82,8 +82,10 @@ async function* tryAttachable(backends: {
   };
   for (const item of attachableCases) {
     const isLeftOut = item.needs?.(backends.first.capabilities) === false;
-    const bench = (call: Call): Bench & AsyncDisposable => ({ ...common, call, ...kept });
-    yield await outcomeOf(item, isLeftOut, (call) => runCase(item, async () => bench(call)));
+    const bench = (call: Call): AttachableBench & AsyncDisposable => ({ ...common, call, ...kept });
+    yield await outcomeOf(item, isLeftOut, (call) =>
+      runAttachableCase(item, async () => bench(call)),
+    );
   }
 }
 

@@ -6,6 +6,7 @@ import type { Capabilities } from "../../domain/pool.ts";
 import type { Identity } from "../../domain/volume.ts";
 import type { Call } from "../attachable.ts";
 import type { LocalBackend, StreamSum } from "../local.ts";
+import { type Case, runCase } from "./run-case.ts";
 
 /** Two nodes of one cluster with a pool each, and what a case needs to look behind the driver. */
 export type LocalBench = {
@@ -44,35 +45,24 @@ export type FileHold = AsyncDisposable & {
 
 export type Place = { readonly backend: LocalBackend; readonly datasetId: DatasetId };
 
-export type LocalCase = {
-  /** The sentence of the port's documentation that it proves, word by word. */
-  readonly sentence: string;
-  readonly name: string;
+export type LocalCase = Case<LocalBench> & {
   /** Left out where the bench cannot take a pool away. */
   readonly needs?: "losePool";
-  readonly run: (bench: LocalBench) => Promise<void>;
 };
 
 /** Runs a case and destroys the datasets that it asked for; diverged copies go with the bench. */
-export async function runLocalCase(
-  { run }: LocalCase,
+export function runLocalCase(
+  item: LocalCase,
   makeBench: () => Promise<LocalBench & AsyncDisposable>,
 ): Promise<void> {
-  await using bench = await makeBench();
-  const made: DatasetId[] = [];
-  const newDatasetId = (): DatasetId => {
-    const id = bench.newDatasetId();
-    made.push(id);
-    return id;
-  };
-  await using stack = new AsyncDisposableStack();
-  stack.defer(async () => {
-    for (const id of made) {
-      for (const driver of [bench.backend, bench.otherBackend])
-        await driver.destroy(id, bench.call);
-    }
-  });
-  await run({ ...bench, newDatasetId });
+  return runCase(item, makeBench, destroyAll);
+}
+
+async function destroyAll(bench: LocalBench, datasetIds: readonly DatasetId[]): Promise<void> {
+  const { backend, otherBackend, call } = bench;
+  for (const id of datasetIds) {
+    for (const driver of [backend, otherBackend]) await driver.destroy(id, call);
+  }
 }
 
 export const mebi = 2 ** 20;

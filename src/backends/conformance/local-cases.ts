@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parseClusterId } from "../../domain/ids.ts";
-import { refuses } from "./bench.ts";
+import { refuses } from "./run-case.ts";
 import {
   kinds,
   type LocalCase,

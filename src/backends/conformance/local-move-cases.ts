@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { PassThrough, Readable, Writable } from "node:stream";
 import { buffer } from "node:stream/consumers";
-import { refuses } from "./bench.ts";
+import { refuses } from "./run-case.ts";
 import {
   kinds,
   type LocalBench,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { refuses } from "./bench.ts";
+import { refuses } from "./run-case.ts";
 import { kinds, type LocalCase, moveOver, newReceived } from "./local-bench.ts";
 
 /** Cases of how a received copy becomes the volume that is used. */

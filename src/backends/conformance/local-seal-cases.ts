@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { refuses } from "./bench.ts";
+import { refuses } from "./run-case.ts";
 import { copyOf, kinds, type LocalCase, newLive, transfer } from "./local-bench.ts";
 
 const ownSealCases: readonly LocalCase[] = [

@@ -1,11 +1,11 @@
 import type { DatasetId, OpId } from "../../domain/ids.ts";
 import type { Capabilities } from "../../domain/pool.ts";
 import type { Attacher, Device, Volume } from "../../domain/volume.ts";
-import { type FlockerError, messageOf } from "../../lib/errors.ts";
 import type { AttachableBackend, Call } from "../attachable.ts";
+import { type Case, runCase } from "./run-case.ts";
 
 /** Two nodes of one cluster at one storage system, and what a case needs to look behind it. */
-export type Bench = {
+export type AttachableBench = {
   /** The driver as the node `here` runs it, and as the node `there` does. */
   readonly backend: AttachableBackend;
   readonly otherBackend: AttachableBackend;
@@ -34,36 +34,20 @@ export type DeviceProbe = {
   readonly hold: (device: Device) => Promise<AsyncDisposable>;
 };
 
-export type ConformanceCase = {
-  /** The sentence of the port's documentation that it proves, word by word. */
-  readonly sentence: string;
-  readonly name: string;
+export type AttachableCase = Case<AttachableBench> & {
   /** Left out for a driver that does not declare what it needs. */
   readonly needs?: (capabilities: Capabilities) => boolean;
-  readonly run: (bench: Bench) => Promise<void>;
 };
 
-/**
- * Runs a case and removes every volume of the datasets that it asked for, also when it failed; a
- * clean-up that fails is a failure.
- */
-export async function runCase(
-  { run }: ConformanceCase,
-  makeBench: () => Promise<Bench & AsyncDisposable>,
+/** Runs a case and removes every volume of the datasets that it asked for. */
+export function runAttachableCase(
+  item: AttachableCase,
+  makeBench: () => Promise<AttachableBench & AsyncDisposable>,
 ): Promise<void> {
-  await using bench = await makeBench();
-  const made: DatasetId[] = [];
-  const newDatasetId = (): DatasetId => {
-    const id = bench.newDatasetId();
-    made.push(id);
-    return id;
-  };
-  await using stack = new AsyncDisposableStack();
-  stack.defer(() => removeAll(bench, made));
-  await run({ ...bench, newDatasetId });
+  return runCase(item, makeBench, removeAll);
 }
 
-async function removeAll(bench: Bench, datasetIds: readonly DatasetId[]): Promise<void> {
+async function removeAll(bench: AttachableBench, datasetIds: readonly DatasetId[]): Promise<void> {
   const { backend, otherBackend, foreignBackend, here, there, call } = bench;
   for (const datasetId of datasetIds) {
     for (const driver of [backend, foreignBackend]) {
@@ -77,22 +61,8 @@ async function removeAll(bench: Bench, datasetIds: readonly DatasetId[]): Promis
 }
 
 /** The smallest volume of this driver, labelled with a dataset of its own. */
-export async function newVolume(bench: Bench): Promise<Volume> {
+export async function newVolume(bench: AttachableBench): Promise<Volume> {
   const { backend, call, newDatasetId, newOp } = bench;
   const { sizeBytesMin: sizeBytes } = backend.capabilities;
   return backend.create({ datasetId: newDatasetId(), op: newOp(), sizeBytes }, call);
-}
-
-/** Fails the case unless the call fails with this code. */
-export async function refuses(
-  code: FlockerError["code"],
-  attempt: () => Promise<unknown>,
-): Promise<void> {
-  try {
-    await attempt();
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === code) return;
-    throw new Error(`expected ${code}, got ${messageOf(error)}`, { cause: error });
-  }
-  throw new Error(`expected ${code}, but the call succeeded`);
 }
