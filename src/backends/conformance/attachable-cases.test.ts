@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import {
   parseBootId,
@@ -13,6 +12,7 @@ import { MemoryBackend } from "../memory/memory-backend.ts";
 import { MemoryStorage } from "../memory/memory-storage.ts";
 import { attachableCases } from "./attachable-cases.ts";
 import { type AttachableBench, runAttachableCase } from "./attachable-bench.ts";
+import { testSentences } from "./test-sentences.ts";
 
 async function memoryBench(): Promise<AttachableBench & AsyncDisposable> {
   const storage = new MemoryStorage();
@@ -51,32 +51,5 @@ describe("conformance memory", () => {
   test.each(fitting)("$name", async (item) => {
     await expect(runAttachableCase(item, memoryBench)).resolves.toBeUndefined();
   });
-});
-
-/** The sentences at the methods of the port, without what is the caller's duty. */
-function documented(): readonly string[] {
-  const source = readFileSync("src/backends/attachable.ts", "utf8");
-  const port = /export interface AttachableBackend[^]*?\n\}/.exec(source)?.[0] ?? "";
-  return [...port.matchAll(/\/\*\*([^]*?)\*\//g)]
-    .map((match) =>
-      (match[1] ?? "")
-        .replaceAll(/\n\s*\*/g, " ")
-        .replaceAll(/\s+/g, " ")
-        .trim(),
-    )
-    .flatMap((text) => text.split(/(?<=\.)\s/))
-    .filter((sentence) => !sentence.startsWith("Callers"));
-}
-
-test("every sentence of the port's documentation has a case, and every case a sentence", () => {
-  const sentences = new Set(documented());
-
-  expect(new Set(attachableCases.map(({ sentence }) => sentence))).toEqual(sentences);
-  expect(sentences.size).toBeGreaterThan(20);
-});
-
-test("no two cases have one name", () => {
-  const names = attachableCases.map(({ name }) => name);
-
-  expect(new Set(names).size).toBe(names.length);
+  testSentences({ file: "src/backends/attachable.ts", name: "AttachableBackend" }, attachableCases);
 });

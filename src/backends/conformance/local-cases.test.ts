@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parseClusterId, parseDatasetId, parseOpId } from "../../domain/ids.ts";
 import { FlockerError } from "../../lib/errors.ts";
@@ -8,6 +7,7 @@ import { MemoryLocal } from "../memory/memory-local.ts";
 import { MemoryPool, type MemoryVolume } from "../memory/memory-pool.ts";
 import { localCases } from "./local-cases.ts";
 import { type LocalBench, type Place, runLocalCase } from "./local-bench.ts";
+import { testSentences } from "./test-sentences.ts";
 
 async function memoryBench(): Promise<LocalBench & AsyncDisposable> {
   const clusterId = parseClusterId(randomUUID());
@@ -75,32 +75,5 @@ describe("conformance memory local", () => {
   test.each(localCases)("$name", async (item) => {
     await expect(runLocalCase(item, memoryBench)).resolves.toBeUndefined();
   });
-});
-
-/** The sentences at the members of the port, without what is the caller's duty. */
-function documented(): readonly string[] {
-  const source = readFileSync("src/backends/local.ts", "utf8");
-  const port = /export interface LocalBackend[^]*?\n\}/.exec(source)?.[0] ?? "";
-  return [...port.matchAll(/\/\*\*([^]*?)\*\//g)]
-    .map((match) =>
-      (match[1] ?? "")
-        .replaceAll(/\n\s*\*/g, " ")
-        .replaceAll(/\s+/g, " ")
-        .trim(),
-    )
-    .flatMap((text) => text.split(/(?<=\.)\s/))
-    .filter((sentence) => !sentence.startsWith("Callers"));
-}
-
-test("every sentence of the local port's documentation has a case, and every case a sentence", () => {
-  const sentences = new Set(documented());
-
-  expect(new Set(localCases.map(({ sentence }) => sentence))).toEqual(sentences);
-  expect(sentences.size).toBeGreaterThan(30);
-});
-
-test("no two cases of the local port have one name", () => {
-  const names = localCases.map(({ name }) => name);
-
-  expect(new Set(names).size).toBe(names.length);
+  testSentences({ file: "src/backends/local.ts", name: "LocalBackend" }, localCases);
 });
