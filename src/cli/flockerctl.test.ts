@@ -4,8 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { DatasetView, MoveView } from "../protocol/api.ts";
 import type { AskPerson } from "./confirm.ts";
-import { flockerctl, flockerctlContext } from "./flockerctl.ts";
-import { runProgram } from "./run-program.ts";
+import { flockerctl } from "./flockerctl.ts";
 import {
   type TestControlService,
   nodeA,
@@ -14,6 +13,7 @@ import {
   testDataset,
   testNode,
 } from "./test-control-service.ts";
+import { type Ran, runFlockerctl } from "./test-flockerctl.ts";
 
 const shop = "5540d6e3-392b-4da0-828a-34b724c5bb80";
 const other = "a0b1c2d3-392b-4da0-828a-34b724c5bb80";
@@ -65,35 +65,8 @@ function hoursAgo(hours: number): string {
   return new Date(Date.now() - hours * 3_600_000).toISOString();
 }
 
-type Ran = { readonly status: number; readonly out: string; readonly err: string };
-
-async function run(line: string, ask: AskPerson = null): Promise<Ran> {
-  const printed = { out: "", err: "" };
-  using clients = new DisposableStack();
-  const port = String(service.port);
-  const before = ["--control-service", "127.0.0.1", "--control-port", port];
-  const certificates = ["--certs-path", service.cluster.directory];
-  const status = await runProgram(
-    flockerctl,
-    [...before, ...certificates, ...line.split(" ")],
-    {
-      terminal: false,
-      out: (text) => void (printed.out += text),
-      err: (text) => void (printed.err += text),
-    },
-    (globals, output) =>
-      flockerctlContext(
-        {
-          surroundings: { env: {}, directory: "/nowhere", hostDirectory: "/nowhere" },
-          ask,
-          opened: (client) => void clients.use(client),
-        },
-        globals,
-        output,
-      ),
-  );
-  return { status, ...printed };
-}
+const run = (line: string, ask: AskPerson = null): Promise<Ran> =>
+  runFlockerctl(service, line, ask);
 
 describe("list", () => {
   test("prints the original's table, to the byte", async () => {

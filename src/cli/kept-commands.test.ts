@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { TrashView } from "../protocol/api.ts";
 import type { AskPerson } from "./confirm.ts";
-import { flockerctl, flockerctlContext } from "./flockerctl.ts";
-import { runProgram } from "./run-program.ts";
 import {
   type TestControlService,
   nodeA,
@@ -11,6 +9,7 @@ import {
   testDataset,
   testNode,
 } from "./test-control-service.ts";
+import { type Ran, runFlockerctl } from "./test-flockerctl.ts";
 
 const shop = "5540d6e3-392b-4da0-828a-34b724c5bb80";
 const other = "a0b1c2d3-392b-4da0-828a-34b724c5bb80";
@@ -52,33 +51,8 @@ beforeEach(() => {
   service.trash = [deleted(shop), deleted(other, { name: "old", phase: "retained", purged: null })];
 });
 
-type Ran = { readonly status: number; readonly out: string; readonly err: string };
-
-async function run(line: string, ask: AskPerson = null): Promise<Ran> {
-  const printed = { out: "", err: "" };
-  using clients = new DisposableStack();
-  const where = ["--control-service", "127.0.0.1", "--control-port", String(service.port)];
-  const status = await runProgram(
-    flockerctl,
-    [...where, "--certs-path", service.cluster.directory, ...line.split(" ")],
-    {
-      terminal: false,
-      out: (text) => void (printed.out += text),
-      err: (text) => void (printed.err += text),
-    },
-    (globals, output) =>
-      flockerctlContext(
-        {
-          surroundings: { env: {}, directory: "/nowhere", hostDirectory: "/nowhere" },
-          ask,
-          opened: (client) => void clients.use(client),
-        },
-        globals,
-        output,
-      ),
-  );
-  return { status, ...printed };
-}
+const run = (line: string, ask: AskPerson = null): Promise<Ran> =>
+  runFlockerctl(service, line, ask);
 
 function posted(): readonly (readonly [string, unknown])[] {
   return service.asked
