@@ -4,81 +4,36 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { AgentCore } from "../../src/agent/core/agent-core.ts";
 import { openBackend } from "../../src/backends/registry.ts";
-import { ControlCore } from "../../src/control/core/control-core.ts";
+import type { ControlCore } from "../../src/control/core/control-core.ts";
 import {
-  type DatasetId,
-  type NodeId,
-  parseBootId,
-  parseClusterId,
-  parseNodeId,
-} from "../../src/domain/ids.ts";
+  a,
+  b,
+  c,
+  clusterId,
+  coreOf,
+  helloOf,
+  pool,
+  uuid,
+} from "../../src/control/core/test-core.ts";
+import type { DatasetId, NodeId } from "../../src/domain/ids.ts";
 import type { Pool } from "../../src/domain/pool.ts";
 import { silentLogger } from "../../src/lib/log.ts";
-import { type Hello, protocolVersion } from "../../src/protocol/agent-messages.ts";
+import type { Hello } from "../../src/protocol/agent-messages.ts";
 
-const uuid = (index: number): string =>
-  `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
-const clusterId = parseClusterId(uuid(1));
-const [a, b, c] = [parseNodeId(uuid(11)), parseNodeId(uuid(12)), parseNodeId(uuid(13))];
 const dayMs = 86_400_000;
 
-const pool: Pool = {
-  name: "default",
-  driver: "memory",
-  defaultSizeBytes: 2 ** 30,
-  capabilities: {
-    kind: "attachable",
-    exclusive: "advisory",
-    fence: "none",
-    sizeBytesMin: 1,
-    sizeBytesStep: 1,
-    sizeBytesMax: 2 ** 40,
-    attachedMax: 16,
-    listDelayMsMax: 0,
-    operationMsMax: 60_000,
-  },
+const slowPool: Pool = {
+  ...pool,
+  capabilities: { ...pool.capabilities, operationMsMax: 60_000 },
 };
 
 function helloFrom(node: NodeId): Hello {
-  return {
-    kind: "hello",
-    protocol: protocolVersion,
-    version: "2.0.0",
-    node,
-    clusterId,
-    fingerprint: node,
-    bootId: parseBootId(node),
-    runId: node,
-    instance: node,
-    address: { host: node.slice(-2), peerPort: 4525 },
-    pools: [pool],
-    seen: null,
-    recordsDigest: "",
-    namesDigest: "",
-    holdings: [],
-    nodes: [],
-    heldOps: [],
-  };
+  return { ...helloOf(node, 200 + 10 * [a, b, c].indexOf(node)), pools: [slowPool] };
 }
 
 /** A control service whose node `a` holds a dataset with a volume; `b` and `c` are there. */
 function clusterWithHolder(): { readonly core: ControlCore; readonly datasetId: DatasetId } {
-  let ids = 100;
-  const core = new ControlCore({
-    contents: {
-      storeId: uuid(2),
-      clusterId,
-      revision: 0,
-      starts: [{ term: 1, instance: uuid(3), firstRevision: 0 }],
-      records: [],
-      nodes: [],
-      recovering: false,
-      everRecovered: false,
-      readOnly: null,
-    },
-    nowMs: 0,
-    newId: () => uuid((ids += 1)),
-  });
+  const core = coreOf();
   for (const node of [a, b, c]) core.receive(node, helloFrom(node), 0);
   const { datasetId } = core.create(
     {

@@ -23,7 +23,8 @@ import type { Batch, CoreContents, CoreOutput } from "./state.ts";
 
 export const uuid = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
 export const clusterId = parseClusterId(uuid(1));
-const pool: Pool = {
+/** Of a storage that every node reaches. */
+export const pool: Pool = {
   name: "default",
   driver: "memory",
   defaultSizeBytes: 2 ** 30,
