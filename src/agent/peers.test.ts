@@ -24,7 +24,7 @@ import { PeerServer } from "./peer-server.ts";
 
 const { datasetId } = freshLocal;
 const clusterId = parseClusterId("00000000-0000-4000-8000-000000000001");
-const [move = missing(), otherMove = missing()] = ops;
+const [move, otherMove] = ops;
 const sizeBytes = 64 << 20;
 
 function missing(): never {

@@ -1,5 +1,14 @@
 import { type Arbitrary, array, constantFrom, integer, nat, record as recordOf } from "fast-check";
-import { parseBootId, parseDatasetId, parseNodeId, parseOpId, parseVolumeRef } from "./ids.ts";
+import {
+  type BootId,
+  type NodeId,
+  type OpId,
+  parseBootId,
+  parseDatasetId,
+  parseNodeId,
+  parseOpId,
+  parseVolumeRef,
+} from "./ids.ts";
 import { newRecord } from "./new-record.ts";
 import type { DatasetRecord } from "./record.ts";
 import type { RecordEvent, Speaker } from "./record-event.ts";
@@ -8,11 +17,15 @@ import { isRefusal, recordStep } from "./record-step.ts";
 const uuid = (prefix: string, index: number): string =>
   `${prefix.repeat(8)}-0000-4000-8000-${String(index).padStart(12, "0")}`;
 
+const nodeOf = (index: number): NodeId => parseNodeId(uuid("a", index));
+const bootOf = (index: number): BootId => parseBootId(uuid("b", index));
+const opOf = (index: number): OpId => parseOpId(uuid("c", index));
+
 /** A small world, so that random events often meet: three nodes, each booted up to three times. */
-export const nodes = [1, 2, 3].map((index) => parseNodeId(uuid("a", index)));
-export const boots = [1, 2, 3].map((index) => parseBootId(uuid("b", index)));
-export const ops = [1, 2, 3, 4].map((index) => parseOpId(uuid("c", index)));
-export const refs = ["v1", "v2"].map(parseVolumeRef);
+export const nodes = [nodeOf(1), nodeOf(2), nodeOf(3)] as const;
+export const boots = [bootOf(1), bootOf(2), bootOf(3)] as const;
+export const ops = [opOf(1), opOf(2), opOf(3), opOf(4)] as const;
+export const refs = [parseVolumeRef("v1"), parseVolumeRef("v2")] as const;
 
 function at<T>(values: readonly T[], index: number): T {
   const value = values[index % values.length];
@@ -20,7 +33,7 @@ function at<T>(values: readonly T[], index: number): T {
   return value;
 }
 
-/** A dataset as it was asked for, `first` being its primary. */
+/** A dataset as it was asked for, the first node being its primary. */
 export const fresh: DatasetRecord = newRecord({
   datasetId: parseDatasetId(uuid("d", 1)),
   metadata: { name: "db" },
@@ -31,9 +44,9 @@ export const fresh: DatasetRecord = newRecord({
   poolKind: "attachable",
   fileSystem: "ext4",
   reclaim: "trash",
-  primary: at(nodes, 0),
+  primary: nodes[0],
   atMs: 1,
-  lineage: at(ops, 0),
+  lineage: ops[0],
 });
 
 type Kind = RecordEvent["kind"];
@@ -272,11 +285,11 @@ export const freshLocal: DatasetRecord = {
   ...fresh,
   poolKind: "local",
   fileSystem: null,
-  volume: { kind: "exists", ref: at(refs, 0), sizeBytes: 1 << 30 },
+  volume: { kind: "exists", ref: refs[0], sizeBytes: 1 << 30 },
   formatted: "yes",
   copies: [
     {
-      node: at(nodes, 0),
+      node: nodes[0],
       role: "live",
       generation: 0,
       sinceMs: 1,

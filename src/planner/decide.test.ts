@@ -10,9 +10,9 @@ import { decideAttachable } from "./decide.ts";
 import { desiredOf } from "./desired.ts";
 import type { ObservedAttachable } from "./observed.ts";
 
-const [a, b] = [nodes[0] ?? fresh.primary, nodes[1] ?? fresh.primary];
-const era = boots[0] ?? expect.unreachable();
-const op = ops[0] ?? expect.unreachable();
+const [a, b] = nodes;
+const [era] = boots;
+const [op] = ops;
 const claim: Claim = { node: a, era, generation: 4, phase: "taken", before: null };
 const ref = parseVolumeRef("v1");
 const exists = { kind: "exists", ref, sizeBytes: 1 << 30 } as const;
@@ -116,7 +116,7 @@ test("a new dataset comes to its first user, and goes back, one step after the o
 test("a node is told nothing of a dataset without a record, or of one that does not concern it", () => {
   expect(desiredOf(undefined, a, era)).toEqual({ kind: "nothing" });
   expect(desiredOf(held, b, era)).toEqual({ kind: "nothing" });
-  expect(desiredOf(held, a, boots[1] ?? era)).toEqual({ kind: "nothing" });
+  expect(desiredOf(held, a, boots[1])).toEqual({ kind: "nothing" });
 });
 
 describe("under a claim for use", () => {

@@ -6,9 +6,9 @@ import type { Identity } from "../domain/volume.ts";
 import type { DesiredLocal } from "./local-desired.ts";
 import { chooseCopy } from "./local-look.ts";
 
-const [a = expect.unreachable(), b = expect.unreachable()] = nodes;
-const [era = expect.unreachable()] = boots;
-const [, first = expect.unreachable(), second = expect.unreachable()] = ops;
+const [a, b] = nodes;
+const [era] = boots;
+const [, first, second] = ops;
 const identity = (generation: number): Identity => ({
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the planner does not read it
   clusterId: "c" as Identity["clusterId"],

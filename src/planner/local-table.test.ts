@@ -8,9 +8,9 @@ import { desiredLocalOf } from "./local-desired.ts";
 import { decideLocal, localTable } from "./local-table.ts";
 import type { ObservedLocal } from "./observed.ts";
 
-const [a, b] = [nodes[0] ?? fresh.primary, nodes[1] ?? fresh.primary];
-const era = boots[0] ?? expect.unreachable();
-const [createOp, moveOp] = [ops[0] ?? expect.unreachable(), ops[1] ?? expect.unreachable()];
+const [a, b] = nodes;
+const [era] = boots;
+const [createOp, moveOp, otherOp] = ops;
 
 const claimOf = (node: typeof a, generation: number): Claim => ({
   node,
@@ -180,14 +180,12 @@ describe("a move", () => {
   });
 
   test("seals again what was written to after the seal, or was sealed for another move", () => {
-    const [, , other = moveOp] = ops;
     expect(decided(bound, a, { ...asSealed, changed: true })).toBe("seal_live");
-    expect(decided(bound, a, { ...asSealed, move: other })).toBe("seal_live");
+    expect(decided(bound, a, { ...asSealed, move: otherOp })).toBe("seal_live");
   });
 
   test("is received at the target, what another move left being thrown away first", () => {
-    const [, , other = moveOp] = ops;
-    expect(decided(bound, b, { kind: "partial", move: other })).toBe("discard_partial");
+    expect(decided(bound, b, { kind: "partial", move: otherOp })).toBe("discard_partial");
     expect(decided(bound, b, { kind: "partial", move: moveOp })).toBe("receive_copy");
     expect(decided(bound, b, { kind: "base", move: moveOp })).toBe("receive_copy");
     expect(decided(bound, b, receivedAs(4))).toBe("says received");

@@ -170,15 +170,15 @@ describe("a move", () => {
       property(localRecords, localObservations, constantFrom(...nodes), (some, see, node) => {
         const claim: Claim = {
           node,
-          era: boots[0] ?? expect.unreachable(),
+          era: boots[0],
           generation: 9,
           phase: "taken",
           before: null,
         };
         const move = {
-          id: ops[0] ?? expect.unreachable(),
+          id: ops[0],
           source: node,
-          target: nodes[0] ?? node,
+          target: nodes[0],
           phase: "sealed",
           generation: 9,
           openedAtMs: 1,

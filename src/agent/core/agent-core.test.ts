@@ -8,7 +8,7 @@ import type { AgentEffect, AgentEvent, RunFile } from "./effects.ts";
 import { TestAgent, heldRecord, volumeName } from "./test-agent.ts";
 
 const { datasetId } = fresh;
-const [era = missing()] = boots;
+const [era] = boots;
 
 const at = { storeId: "store", term: 1, instance: "control", revision: 1 };
 const welcome = { kind: "welcome", session: 1, at, mode: { kind: "normal" } } as const;
@@ -16,10 +16,6 @@ const welcome = { kind: "welcome", session: 1, at, mode: { kind: "normal" } } as
 function claimed(phase: Claim["phase"]): DatasetRecord {
   const claim: Claim = { node: fresh.primary, era: era, generation: 1, phase, before: null };
   return { ...fresh, generation: 1, claim, volume: { kind: "creating", op: fresh.lineage } };
-}
-
-function missing(): never {
-  throw new Error("no sample");
 }
 
 /** A next process in this boot, with what its predecessor left in the run file. */
@@ -137,11 +133,11 @@ test("a grant that the process before may have declined is unused until a sessio
 /** An agent that is to take the dataset's attachment from another node. */
 function executorOfOp() {
   const { step } = agentWith("taken", []);
-  const [target = missing()] = nodes.filter((node) => node !== fresh.primary);
+  const [, target] = nodes;
   const executor = { node: fresh.primary, era, session: 1 };
   const kind = "force_detach";
   const op: Op = { id: fresh.lineage, kind, target, executor, vanishedAtMs: null };
-  const [ref = missing()] = refs;
+  const [ref] = refs;
   const record: DatasetRecord = { ...fresh, volume: { kind: "exists", ref, sizeBytes: 1 }, op };
   const entries = [{ record, wantedBy: null, peer: null }];
   const message = { kind: "records", revision: 2, all: true, entries, removed: [] } as const;

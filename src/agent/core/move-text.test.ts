@@ -3,18 +3,14 @@ import { fresh, freshLocal, nodes, ops } from "../../domain/record-samples.ts";
 import type { DatasetRecord, Move } from "../../domain/record.ts";
 import { TestAgent } from "./test-agent.ts";
 
-const [here = missing(), there = missing()] = nodes;
-const [id = missing()] = ops;
+const [here, there] = nodes;
+const [id] = ops;
 const { datasetId } = fresh;
 
-function missing(): never {
-  throw new Error("no sample");
-}
-
 function moving(phase: Move["phase"]): DatasetRecord {
-  const [live = missing()] = freshLocal.copies;
   const move = { id, source: there, target: here, phase, generation: 0, openedAtMs: 1 };
-  return { ...freshLocal, copies: [{ ...live, node: there }], move };
+  const copies = freshLocal.copies.map((live) => ({ ...live, node: there }));
+  return { ...freshLocal, copies, move };
 }
 
 /** What a Mount says when its time is over; `record` was told to the agent before. */

@@ -10,14 +10,10 @@ import { type Look, observe } from "./observe.ts";
 
 const clusterId = parseClusterId("f0000000-0000-4000-8000-000000000001");
 const call = { signal: new AbortController().signal, deadlineMs: 1000, log: silentLogger };
-const [era = missing()] = boots;
+const [era] = boots;
 const { datasetId, lineage: op } = fresh;
 const writer: Holder = { pid: 7, command: "writer", container: null };
 const sizeBytes = 64 * 2 ** 20;
-
-function missing(): never {
-  throw new Error("no sample");
-}
 
 /** Nothing is mounted by us here, but somebody still has the device of an earlier mount. */
 function lookOf(backend: MemoryBackend, holders: readonly Holder[]): Look {

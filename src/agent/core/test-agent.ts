@@ -5,12 +5,8 @@ import type { ControlMessage } from "../../protocol/agent-messages.ts";
 import { AgentCore } from "./agent-core.ts";
 import type { AgentEffect, AgentEvent, ContainerSeen } from "./effects.ts";
 
-const [era = missing()] = boots;
+const [era] = boots;
 const at = { storeId: "store", term: 1, instance: "control", revision: 1 };
-
-function missing(): never {
-  throw new Error("no sample");
-}
 
 /** What the node of the sample dataset is told once it has taken it. */
 export const heldRecord: DatasetRecord = {

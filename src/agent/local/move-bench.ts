@@ -23,9 +23,9 @@ import { observeLocal } from "./observe-local.ts";
 import type { Incoming, Peers } from "./peers.ts";
 
 export const { datasetId } = freshLocal;
-export const [a = none(), b = none()] = nodes;
+export const [a, b] = nodes;
 export const clusterId = parseClusterId("00000000-0000-4000-8000-000000000001");
-const [firstOp = none(), , moveOp = none()] = ops;
+const [firstOp, , moveOp] = ops;
 const at = { storeId: "store", term: 1, instance: "control", revision: 1 };
 const deadlineMs = 10_000;
 
@@ -204,7 +204,7 @@ export class MoveBench {
   readonly #pending = new Set<Promise<void>>();
 
   constructor() {
-    const [eraA = none(), eraB = none()] = boots;
+    const [eraA, eraB] = boots;
     this.nodes = new Map([
       [a, new BenchNode(this, a, eraA)],
       [b, new BenchNode(this, b, eraB)],
