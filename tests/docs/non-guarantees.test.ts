@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { AgentCore } from "../../src/agent/core/agent-core.ts";
+import { agentOf } from "../../src/agent/core/test-agent.ts";
 import { openBackend } from "../../src/backends/registry.ts";
 import type { ControlCore } from "../../src/control/core/control-core.ts";
 import {
@@ -91,23 +91,7 @@ test("an op is handed to another node once operationMsMax has passed", () => {
 
 test("a name that this node never stored is denied while nobody can be asked", () => {
   for (const unknownNames of ["deny", "hold"] as const) {
-    const { node, bootId, fingerprint, runId, instance, version, address } = helloFrom(a);
-    const core = new AgentCore({
-      node,
-      clusterId,
-      bootId,
-      fingerprint,
-      runId,
-      instance,
-      version,
-      address,
-      pools: [pool],
-      unknownNames,
-      cluster: null,
-      run: null,
-      mounted: [],
-      nowMs: 0,
-    });
+    const core = agentOf({ unknownNames });
 
     const effects = core.step({ kind: "called", callId: 1, call: { kind: "get", name: "new" } }, 0);
 

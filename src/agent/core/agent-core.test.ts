@@ -1,11 +1,10 @@
 import { expect, test } from "vitest";
 import { boots, fresh, nodes, refs } from "../../domain/record-samples.ts";
-import { parseClusterId } from "../../domain/ids.ts";
 import type { Claim, DatasetRecord, Op } from "../../domain/record.ts";
 import type { ObservedAttachable } from "../../planner/observed.ts";
-import { AgentCore } from "./agent-core.ts";
+import type { AgentCore } from "./agent-core.ts";
 import type { AgentEffect, AgentEvent, RunFile } from "./effects.ts";
-import { TestAgent, heldRecord, volumeName } from "./test-agent.ts";
+import { TestAgent, agentOf, heldRecord, volumeName } from "./test-agent.ts";
 
 const { datasetId } = fresh;
 const [era] = boots;
@@ -20,22 +19,7 @@ function claimed(phase: Claim["phase"]): DatasetRecord {
 
 /** A next process in this boot, with what its predecessor left in the run file. */
 function nextProcess(run: RunFile, unknownNames: "deny" | "hold" = "deny"): AgentCore {
-  return new AgentCore({
-    node: fresh.primary,
-    clusterId: parseClusterId("00000000-0000-4000-8000-000000000001"),
-    fingerprint: "machine",
-    bootId: era,
-    runId: "run",
-    instance: "instance",
-    version: "0",
-    address: { host: "10.0.0.1", peerPort: 1 },
-    pools: [],
-    unknownNames,
-    cluster: null,
-    run,
-    mounted: [datasetId],
-    nowMs: 0,
-  });
+  return agentOf({ unknownNames, run, mounted: [datasetId] });
 }
 
 /** An agent of this boot with a session, `users` from its predecessor, and this record. */

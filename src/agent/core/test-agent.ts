@@ -3,9 +3,11 @@ import { boots, fresh } from "../../domain/record-samples.ts";
 import type { Claim, DatasetRecord } from "../../domain/record.ts";
 import type { ControlMessage } from "../../protocol/agent-messages.ts";
 import { AgentCore } from "./agent-core.ts";
+import type { AgentOptions } from "./agent-state.ts";
 import type { AgentEffect, AgentEvent, ContainerSeen } from "./effects.ts";
 
 const [era] = boots;
+export const clusterId = parseClusterId("00000000-0000-4000-8000-000000000001");
 const at = { storeId: "store", term: 1, instance: "control", revision: 1 };
 
 /** What the node of the sample dataset is told once it has taken it. */
@@ -18,30 +20,32 @@ export const heldRecord: DatasetRecord = {
 
 export const volumeName = "db";
 
+/** A core of the sample node in its first boot that knows nothing yet. */
+export function agentOf(change: Partial<AgentOptions> = {}): AgentCore {
+  return new AgentCore({
+    node: fresh.primary,
+    clusterId,
+    fingerprint: "machine",
+    bootId: era,
+    runId: "run",
+    instance: "instance",
+    version: "0",
+    address: { host: "10.0.0.1", peerPort: 1 },
+    pools: [],
+    unknownNames: "deny",
+    cluster: null,
+    run: null,
+    mounted: [],
+    nowMs: 0,
+    ...change,
+  });
+}
+
 /** The agent's core with a clock that a test sets, and what it did since it was last asked. */
 export class TestAgent {
-  readonly core: AgentCore;
+  readonly core = agentOf();
   readonly effects: AgentEffect[] = [];
   nowMs = 0;
-
-  constructor() {
-    this.core = new AgentCore({
-      node: fresh.primary,
-      clusterId: parseClusterId("00000000-0000-4000-8000-000000000001"),
-      fingerprint: "machine",
-      bootId: era,
-      runId: "run",
-      instance: "instance",
-      version: "0",
-      address: { host: "10.0.0.1", peerPort: 1 },
-      pools: [],
-      unknownNames: "deny",
-      cluster: null,
-      run: null,
-      mounted: [],
-      nowMs: 0,
-    });
-  }
 
   step(event: AgentEvent): void {
     const effects = this.core.step(event, this.nowMs);

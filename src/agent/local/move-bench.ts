@@ -4,7 +4,7 @@ import { MemoryLocal } from "../../backends/memory/memory-local.ts";
 import { MemoryPool } from "../../backends/memory/memory-pool.ts";
 import type { Call } from "../../backends/attachable.ts";
 import type { LocalBackend, StreamSum } from "../../backends/local.ts";
-import { type BootId, type NodeId, parseClusterId } from "../../domain/ids.ts";
+import type { BootId, NodeId } from "../../domain/ids.ts";
 import { boots, freshLocal, nodes, ops } from "../../domain/record-samples.ts";
 import type { DatasetRecord } from "../../domain/record.ts";
 import type { RecordEvent, Speaker } from "../../domain/record-event.ts";
@@ -15,8 +15,9 @@ import { FlockerError, messageOf } from "../../lib/errors.ts";
 import { silentLogger } from "../../lib/log.ts";
 import type { LocalAction } from "../../planner/local-action.ts";
 import type { AgentMessage, PeerAddress } from "../../protocol/agent-messages.ts";
-import { AgentCore } from "../core/agent-core.ts";
+import type { AgentCore } from "../core/agent-core.ts";
 import type { AgentEffect, AgentEvent, Outcome } from "../core/effects.ts";
+import { agentOf, clusterId } from "../core/test-agent.ts";
 import { executeLocal, type LocalPorts } from "./execute-local.ts";
 import { MemoryLocalHost } from "./memory-node.ts";
 import { observeLocal } from "./observe-local.ts";
@@ -24,7 +25,6 @@ import type { Incoming, Peers } from "./peers.ts";
 
 export const { datasetId } = freshLocal;
 export const [a, b] = nodes;
-export const clusterId = parseClusterId("00000000-0000-4000-8000-000000000001");
 const [firstOp, , moveOp] = ops;
 const at = { storeId: "store", term: 1, instance: "control", revision: 1 };
 const deadlineMs = 10_000;
@@ -72,19 +72,10 @@ export class BenchNode {
 
   #start(): AgentCore {
     const { capabilities } = this.backend;
-    return new AgentCore({
+    return agentOf({
       node: this.#node,
-      clusterId,
-      fingerprint: this.#node,
       bootId: this.#era,
-      runId: "run",
-      instance: "instance",
-      version: "0",
-      address: { host: "10.0.0.1", peerPort: 4525 },
       pools: [{ name: "default", driver: "memory", capabilities, defaultSizeBytes: 1 << 30 }],
-      unknownNames: "deny",
-      cluster: null,
-      run: null,
       mounted: [...this.host.bound.keys()],
       nowMs: this.#cluster.nowMs,
     });
