@@ -1,28 +1,9 @@
-import type { TlsOptions } from "node:tls";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { makeTestCluster, type TestCluster } from "../../ca/test-cluster.ts";
-import { loadTls, serverTls } from "../../ca/tls.ts";
-import {
-  absentId,
-  configuration,
-  notSchema,
-  testApi,
-  type TestApi,
-  undecodable,
-} from "./test-api.ts";
+import { describe, expect, test } from "vitest";
+import { absentId, configuration, notSchema, testApi, undecodable } from "./test-api.ts";
 import { nodeA } from "./test-control.ts";
-
-let cluster: TestCluster;
-let tls: TlsOptions;
-beforeAll(async () => {
-  cluster = await makeTestCluster();
-  tls = serverTls(await loadTls(cluster.control, "control"), "TLSv1.2");
-});
-afterAll(() => cluster[Symbol.asyncDispose]());
 
 const all = configuration;
 const absent = absentId;
-const api = (): TestApi => testApi(tls);
 
 const ofType = (value: string, type: string): string => `${value} is not of type ${type}`;
 const long = "x".repeat(257);
@@ -107,17 +88,17 @@ const refused: readonly (readonly [name: string, given: unknown, expected: strin
 
 describe("bodies of POST configuration/datasets", () => {
   test.each(accepted)("%s is accepted", async (_, given) => {
-    expect(await api().say("POST", all, given)).toMatchObject({ status: 201 });
+    expect(await testApi().say("POST", all, given)).toMatchObject({ status: 201 });
   });
 
   test.each(refused)("%s is refused", async (_, given, expected) => {
-    const said = await api().say("POST", all, given);
+    const said = await testApi().say("POST", all, given);
     expect(said).toMatchObject({ status: 400, body: { description: notSchema } });
     expect(JSON.stringify(said.body)).toContain(expected);
   });
 
   test("a wrong body is answered with the description and all errors", async () => {
-    const { say } = api();
+    const { say } = testApi();
     expect((await say("POST", all, { primary: nodeA, junk: 1 })).body).toMatchObject({
       description: notSchema,
       errors: ["Additional properties are not allowed (u'junk' was unexpected)"],
@@ -130,7 +111,7 @@ describe("bodies of POST configuration/datasets", () => {
   test.each([0, 1, 1024, 67108863, -5, 2 ** 50])(
     "the size %d is refused naming minimum, step and maximum",
     async (maximum_size) => {
-      const said = await api().say("POST", all, { primary: nodeA, maximum_size });
+      const said = await testApi().say("POST", all, { primary: nodeA, maximum_size });
       expect(said).toMatchObject({
         status: 400,
         body: { code: "SIZE_OUT_OF_RANGE", details: { minimum: 67108864, step: 1048576 } },
@@ -139,7 +120,7 @@ describe("bodies of POST configuration/datasets", () => {
   );
 
   test("a size between steps is accepted, echoed, rounded up and said so", async () => {
-    const { say } = api();
+    const { say } = testApi();
     const said = await say("POST", all, {
       primary: nodeA,
       dataset_id: absent,
@@ -154,14 +135,14 @@ describe("bodies of POST configuration/datasets", () => {
   });
 
   test("deleted: true is refused", async () => {
-    expect(await api().say("POST", all, { primary: nodeA, deleted: true })).toMatchObject({
+    expect(await testApi().say("POST", all, { primary: nodeA, deleted: true })).toMatchObject({
       status: 400,
       body: { description: "A dataset cannot be created as deleted." },
     });
   });
 
   test("what is no JSON, nothing and what is nested too deep is a decoding error", async () => {
-    const { say } = api();
+    const { say } = testApi();
     for (const text of ["", "lala", "{", '{"primary": NaN}', "[".repeat(500_000), "\ufeff{}"]) {
       expect(await say("POST", all, text)).toMatchObject({
         status: 400,
@@ -172,7 +153,7 @@ describe("bodies of POST configuration/datasets", () => {
   });
 
   test("bytes that are no UTF-8 are a decoding error", async () => {
-    const answer = await api().app.inject({
+    const answer = await testApi().app.inject({
       method: "POST",
       url: all,
       payload: Buffer.from([0x22, 0xff, 0x22]),
@@ -188,7 +169,7 @@ describe("bodies of POST configuration/datasets", () => {
     ";;;",
     "",
   ])("the content type %j is ignored", async (type) => {
-    const answer = await api().app.inject({
+    const answer = await testApi().app.inject({
       method: "POST",
       url: all,
       payload: Buffer.from(JSON.stringify({ primary: nodeA })),

@@ -8,8 +8,8 @@ import { clientTls, loadTls, serverTls, type TlsFiles } from "../../ca/tls.ts";
 import { FlockerError } from "../../lib/errors.ts";
 import { silentLogger } from "../../lib/log.ts";
 import { errorBody } from "../../protocol/api.ts";
-import { createRestApp, type RestLimits } from "./rest-app.ts";
-import { absentId, configuration, testApi, type TestApi } from "./test-api.ts";
+import { createRestApp } from "./rest-app.ts";
+import { absentId, configuration, testApi } from "./test-api.ts";
 import { nodeA, TestControl } from "./test-control.ts";
 
 let cluster: TestCluster;
@@ -22,11 +22,10 @@ afterAll(() => cluster[Symbol.asyncDispose]());
 
 const all = configuration;
 const absent = absentId;
-const api = (limits: Partial<RestLimits> = {}): TestApi => testApi(tls, limits);
 
 describe("transport", () => {
   test("R25, R26, R27 bodies of GET and DELETE are ignored, whatever they are", async () => {
-    const { say } = api();
+    const { say } = testApi();
     await say("POST", all, { primary: nodeA, dataset_id: absent });
     expect(await say("GET", all, { junk: 1 })).toMatchObject({ status: 200 });
     expect(await say("GET", "/v1/version", "{no json")).toMatchObject({ status: 200 });
@@ -34,7 +33,7 @@ describe("transport", () => {
   });
 
   test("R29 a wrong method is 405 with Allow, an unknown path 404", async () => {
-    const { say } = api();
+    const { say } = testApi();
     expect(await say("DELETE", all)).toMatchObject({
       status: 405,
       allow: "GET, HEAD, POST",
@@ -54,7 +53,7 @@ describe("transport", () => {
   });
 
   test("every failure is one flat object, a bug of ours included, and tells no secrets", async () => {
-    const { say, control } = api();
+    const { say, control } = testApi();
     control.failure = new TypeError("undefined is not a secret");
     const said = await say("GET", all);
     expect(said).toMatchObject({ status: 500, body: { code: "INTERNAL" } });
@@ -67,7 +66,7 @@ describe("transport", () => {
   });
 
   test("a body over the limit is 413", async () => {
-    const { say } = api();
+    const { say } = testApi();
     const metadata = { k: "x".repeat(2 ** 20) };
     expect(await say("POST", all, { primary: nodeA, metadata })).toMatchObject({
       status: 413,
@@ -76,7 +75,7 @@ describe("transport", () => {
   });
 
   test("more requests at one time than the limit are 429, and later ones are answered", async () => {
-    const { say } = api({ inFlightMax: 2 });
+    const { say } = testApi({ inFlightMax: 2 });
     const answers = await Promise.all([1, 2, 3, 4, 5].map(() => say("GET", all)));
     const statuses = answers.map(({ status }) => status).sort((a, b) => a - b);
     expect(statuses).toEqual([200, 200, 429, 429, 429]);

@@ -1,38 +1,26 @@
-import type { TlsOptions } from "node:tls";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Check } from "typebox/value";
-import { makeTestCluster, type TestCluster } from "../../ca/test-cluster.ts";
-import { loadTls, serverTls } from "../../ca/tls.ts";
 import { parseDatasetId } from "../../domain/ids.ts";
 import { assert } from "../../lib/assert.ts";
 import { version } from "../../lib/version.ts";
 import { datasetPage, datasetView, nodeList } from "../../protocol/api.ts";
-import { absentId, configuration, testApi, type TestApi } from "./test-api.ts";
+import { absentId, configuration, testApi } from "./test-api.ts";
 import { eraA, nodeA, nodeB } from "./test-control.ts";
-
-let cluster: TestCluster;
-let tls: TlsOptions;
-beforeAll(async () => {
-  cluster = await makeTestCluster();
-  tls = serverTls(await loadTls(cluster.control, "control"), "TLSv1.2");
-});
-afterAll(() => cluster[Symbol.asyncDispose]());
 
 const all = configuration;
 const absent = absentId;
-const api = (): TestApi => testApi(tls);
 const ofType = (value: string, type: string): string => `${value} is not of type ${type}`;
 
 describe("datasets of the configuration", () => {
   test("R1 the version", async () => {
-    expect(await api().say("GET", "/v1/version")).toMatchObject({
+    expect(await testApi().say("GET", "/v1/version")).toMatchObject({
       status: 200,
       body: { flocker: version },
     });
   });
 
   test("R2, R3, R5 a dataset is created as it was asked for and echoed", async () => {
-    const { say } = api();
+    const { say } = testApi();
     const first = await say("POST", all, { primary: nodeA });
     const second = await say("POST", all, { primary: nodeA.toUpperCase(), maximum_size: null });
     expect(first.body).toEqual({
@@ -53,7 +41,7 @@ describe("datasets of the configuration", () => {
   });
 
   test("R4 an id is used once, in any case, on any node, also after its deletion", async () => {
-    const { say, control } = api();
+    const { say, control } = testApi();
     const dataset_id = "abcdefab-cdef-4abc-8def-abcdefabcdef";
     expect(
       (await say("POST", all, { primary: nodeA, dataset_id: dataset_id.toUpperCase() })).body,
@@ -73,14 +61,14 @@ describe("datasets of the configuration", () => {
   });
 
   test("R6, R7 a wrong body creates nothing", async () => {
-    const { say } = api();
+    const { say } = testApi();
     await say("POST", all, { primary: nodeA, junk: 1 });
     await say("POST", all, {});
     expect((await say("GET", all)).body).toEqual([]);
   });
 
   test("R8, R9, R10 a move answers with the dataset, where it should be", async () => {
-    const { say } = api();
+    const { say } = testApi();
     await say("POST", all, { primary: nodeA, dataset_id: absent });
     const one = `${all}/${absent}`;
     for (const [given, primary] of [
@@ -102,7 +90,7 @@ describe("datasets of the configuration", () => {
   });
 
   test("ids in the path are taken in either case", async () => {
-    const { say } = api();
+    const { say } = testApi();
     const dataset_id = "abcdefab-cdef-4abc-8def-abcdefabcdef";
     await say("POST", all, { primary: nodeA, dataset_id });
     expect(await say("POST", `${all}/${dataset_id.toUpperCase()}`, {})).toMatchObject({
@@ -112,7 +100,7 @@ describe("datasets of the configuration", () => {
   });
 
   test("a primary that never joined is refused", async () => {
-    const { say } = api();
+    const { say } = testApi();
     const refused = {
       status: 400,
       body: { description: "The provided primary node is not part of the cluster." },
@@ -123,7 +111,7 @@ describe("datasets of the configuration", () => {
   });
 
   test("R11, R12 a deleted dataset says so each time and cannot be moved", async () => {
-    const { say, control } = api();
+    const { say, control } = testApi();
     const one = `${all}/${absent}`;
     const { body } = await say("POST", all, { primary: nodeA, dataset_id: absent });
     const deleted = { ...Object(body), deleted: true };
@@ -143,7 +131,7 @@ describe("datasets of the configuration", () => {
   });
 
   test("a deletion follows the policy of the dataset, and purge skips the trash", async () => {
-    const { say, control } = api();
+    const { say, control } = testApi();
     const [kept, gone] = [absent, absent.replace("9", "8")];
     for (const dataset_id of [kept, gone]) await say("POST", all, { primary: nodeA, dataset_id });
     await say("DELETE", `${all}/${kept}?purge=false`);
@@ -156,7 +144,7 @@ describe("datasets of the configuration", () => {
 
 describe("what agents report", () => {
   test("R15 mounted datasets come first", async () => {
-    const { say, control } = api();
+    const { say, control } = testApi();
     const loose = { dataset_id: nodeB, maximum_size: 1073741824 };
     const mounted = { dataset_id: nodeA, primary: nodeA, path: `/flocker/${nodeA}` };
     expect((await say("GET", "/v1/state/datasets")).body).toEqual([]);
@@ -168,7 +156,7 @@ describe("what agents report", () => {
   });
 
   test("R23 nodes, and the node of a boot", async () => {
-    const { say } = api();
+    const { say } = testApi();
     expect((await say("GET", "/v1/state/nodes")).body).toEqual([
       { host: "192.168.1.10", uuid: nodeA },
       { host: "192.168.1.11", uuid: nodeB },
@@ -189,7 +177,7 @@ describe("what agents report", () => {
 
 describe("resources that are new", () => {
   test("a dataset is created with all options and shown joined", async () => {
-    const { say } = api();
+    const { say } = testApi();
     const asked = { primary: nodeA, name: "db", size: 67108864, fs: "ext4", reclaim: "retain" };
     const made = await say("POST", "/v1/datasets", asked);
     expect(made).toMatchObject({
@@ -212,13 +200,13 @@ describe("resources that are new", () => {
     [{ size: "1e9" }, ofType("u'1e9'", "'integer', 'null'")],
     [{ colour: "red" }, "Additional properties are not allowed (u'colour' was unexpected)"],
   ])("POST /v1/datasets refuses %j", async (options, expected) => {
-    const said = await api().say("POST", "/v1/datasets", { primary: nodeA, ...options });
+    const said = await testApi().say("POST", "/v1/datasets", { primary: nodeA, ...options });
     expect(said.status).toBe(400);
     expect(JSON.stringify(said.body)).toContain(expected);
   });
 
   test("the list is paged", async () => {
-    const { say } = api();
+    const { say } = testApi();
     for (let n = 0; n < 5; n += 1) await say("POST", all, { primary: nodeA });
     const ids: string[] = [];
     let after = "";
@@ -236,7 +224,7 @@ describe("resources that are new", () => {
   });
 
   test("a person's word about a node", async () => {
-    const { say } = api();
+    const { say } = testApi();
     const { body } = await say("GET", "/v1/nodes");
     expect(Check(nodeList, body)).toBe(true);
     const node = `/v1/nodes/${nodeA}`;

@@ -1,4 +1,3 @@
-import type { TlsOptions } from "node:tls";
 import { expect } from "vitest";
 import type { FastifyInstance } from "fastify";
 import { silentLogger } from "../../lib/log.ts";
@@ -20,8 +19,10 @@ export type TestApi = {
   readonly say: (method: Method, url: string, payload?: unknown) => Promise<Said>;
 };
 
-export function testApi(tls: TlsOptions, limits: Partial<RestLimits> = {}): TestApi {
+/** Without certificates: they count when somebody connects. */
+export function testApi(limits: Partial<RestLimits> = {}): TestApi {
   const control = new TestControl();
+  const tls = {};
   const rest = createRestApp({ control, log: silentLogger, tls, limits });
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- inject is the same on each
   const app = rest as unknown as FastifyInstance;

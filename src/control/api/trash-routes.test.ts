@@ -1,24 +1,13 @@
-import type { TlsOptions } from "node:tls";
 import { Check } from "typebox/value";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { makeTestCluster, type TestCluster } from "../../ca/test-cluster.ts";
-import { loadTls, serverTls } from "../../ca/tls.ts";
+import { expect, test } from "vitest";
 import { parseDatasetId } from "../../domain/ids.ts";
 import { assert } from "../../lib/assert.ts";
 import { copiesPage, datasetView, trashPage } from "../../protocol/api.ts";
 import { absentId, testApi, type TestApi } from "./test-api.ts";
 import { nodeA, nodeB } from "./test-control.ts";
 
-let cluster: TestCluster;
-let tls: TlsOptions;
-beforeAll(async () => {
-  cluster = await makeTestCluster();
-  tls = serverTls(await loadTls(cluster.control, "control"), "TLSv1.2");
-});
-afterAll(() => cluster[Symbol.asyncDispose]());
-
 async function trashed(): Promise<TestApi & { readonly id: string }> {
-  const api = testApi(tls);
+  const api = testApi();
   const { body } = await api.say("POST", "/v1/datasets", { primary: nodeA, name: "db" });
   assert(Check(datasetView, body), "the answer is a dataset");
   const id = body.dataset_id;
