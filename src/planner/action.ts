@@ -2,9 +2,13 @@ import type { DatasetId, NodeId, OpId, VolumeRef } from "../domain/ids.ts";
 import type { FileSystem } from "../domain/record.ts";
 import type { Device, Identity } from "../domain/volume.ts";
 
+/** The cluster is that of the node. */
+export type NodeIdentity = Omit<Identity, "clusterId">;
+
 /**
- * One step on this node: one call of a driver or of the host. `generation` is the claim (or, for an
- * op, null) that it was decided under; the executor refuses it once that claim is gone.
+ * One step on this node for a dataset of an attachable pool: one call of a driver or of the host.
+ * `generation` is the claim (or, for an op, null) that it was decided under; the executor refuses
+ * it once that claim is gone.
  */
 export type Action = {
   readonly datasetId: DatasetId;
@@ -16,13 +20,13 @@ export type Action = {
   | {
       readonly kind: "format_volume";
       readonly device: Device;
-      readonly identity: Omit<Identity, "clusterId">;
+      readonly identity: NodeIdentity;
       readonly fileSystem: FileSystem;
     }
   | {
       readonly kind: "mount_volume";
       readonly device: Device;
-      readonly identity: Omit<Identity, "clusterId">;
+      readonly identity: NodeIdentity;
       readonly fileSystem: FileSystem;
     }
   | { readonly kind: "show_volume" }

@@ -1,8 +1,7 @@
 import { unreachable } from "../lib/assert.ts";
 import { blockFileSystem, type DatasetRecord } from "../domain/record.ts";
-import { nameOf } from "../domain/record.ts";
-import type { Holder, Volume } from "../domain/volume.ts";
-import type { Action } from "./action.ts";
+import type { Volume } from "../domain/volume.ts";
+import { base, held, identity, label, look } from "./cells.ts";
 import { act, type Decision, done, report, wait } from "./decision.ts";
 import type { Desired } from "./desired.ts";
 import type { ObservedAttachable } from "./observed.ts";
@@ -17,44 +16,6 @@ type Row<D extends Desired["kind"]> = {
   readonly [O in ObservedAttachable["kind"]]: Cell<D, O>;
 };
 type Table = { readonly [D in Desired["kind"]]: Row<D> };
-
-/** Text for people: the name when there is one, with the id that logs and files use. */
-export function label(record: DatasetRecord): string {
-  const name = nameOf(record);
-  return name === null ? `dataset ${record.datasetId}` : `${name} (${record.datasetId})`;
-}
-
-export function holdersText(holders: readonly Holder[]): string {
-  const texts = holders.map(({ container, pid, command }) =>
-    container === null
-      ? `process ${pid ?? "?"} (${command ?? "?"})`
-      : `container ${container.slice(0, 12)} (pid ${pid ?? "?"})`,
-  );
-  return [...new Set(texts)].slice(0, 5).join(", ");
-}
-
-function base(
-  record: DatasetRecord,
-  generation: number | null,
-): Pick<Action, "datasetId" | "pool" | "generation"> {
-  return { datasetId: record.datasetId, pool: record.pool, generation };
-}
-
-function identity(
-  record: DatasetRecord,
-  generation: number,
-): {
-  readonly datasetId: DatasetRecord["datasetId"];
-  readonly lineage: DatasetRecord["lineage"];
-  readonly generation: number;
-} {
-  return { datasetId: record.datasetId, lineage: record.lineage, generation };
-}
-
-const look = (see: See<"unknown">): Decision =>
-  see.busy
-    ? wait("BUSY_CHILD", `An earlier child process still works on it: ${see.reason}`)
-    : wait("UNKNOWN_OBSERVATION", `Its storage could not be read: ${see.reason}`);
 
 const duplicates = (see: See<"duplicate">): Decision =>
   wait(
@@ -75,10 +36,6 @@ function detach(
     ref: see.volume.ref,
     device: see.kind === "stale" ? null : see.device,
   });
-}
-
-function held(record: DatasetRecord, holders: readonly Holder[]): Decision {
-  return wait("HELD", `${label(record)} is still held by ${holdersText(holders)}.`);
 }
 
 /** Which volume may be used: the registered one, or the one that our own create op made. */
@@ -116,7 +73,7 @@ function strange(record: DatasetRecord, volume: Volume): Decision | null {
 }
 
 const use: Row<"use"> = {
-  unknown: (_, see) => look(see),
+  unknown: look,
   absent: ({ record, claim }) =>
     record.volume.kind === "creating"
       ? act({
@@ -165,7 +122,7 @@ const use: Row<"use"> = {
         "or written.",
     ),
   // Claims decide who may use it; somebody of this node having it open is no reason to stop.
-  held: ({ record }, see) => held(record, see.holders),
+  held,
   mounted: ({ record, claim }) => act({ ...base(record, claim.generation), kind: "show_volume" }),
   shown: () => done,
 };
@@ -226,7 +183,7 @@ const releasedReport = ({ claim }: Want<"release">): Decision =>
   report({ kind: "released", generation: claim.generation });
 
 const release: Row<"release"> = {
-  unknown: (_, see) => look(see),
+  unknown: look,
   absent: releasedReport,
   duplicate: releasedReport,
   detached: releasedReport,
@@ -236,13 +193,13 @@ const release: Row<"release"> = {
   partial: ({ record, claim }, see) => detach(record, claim.generation, see),
   ready: ({ record, claim }, see) => detach(record, claim.generation, see),
   foreign: ({ record, claim }, see) => detach(record, claim.generation, see),
-  held: ({ record }, see) => held(record, see.holders),
+  held,
   mounted: ({ record, claim }) =>
     act({ ...base(record, claim.generation), kind: "unmount_volume" }),
-  shown: ({ record, claim }, see) =>
+  shown: (want, see) =>
     see.holders.length > 0
-      ? held(record, see.holders)
-      : act({ ...base(record, claim.generation), kind: "hide_volume" }),
+      ? held(want, see)
+      : act({ ...base(want.record, want.claim.generation), kind: "hide_volume" }),
 };
 
 const cleared: Decision = report({ kind: "cleared" });
@@ -252,7 +209,7 @@ const cleared: Decision = report({ kind: "cleared" });
  * the same has no claim behind it, and is cut as a superseded node's is: nothing is flushed.
  */
 const clean: Row<"clean"> = {
-  unknown: (_, see) => look(see),
+  unknown: look,
   absent: () => cleared,
   duplicate: () => cleared,
   detached: () => cleared,
@@ -262,7 +219,7 @@ const clean: Row<"clean"> = {
   partial: ({ record }, see) => detach(record, null, see),
   ready: ({ record }, see) => detach(record, null, see),
   foreign: ({ record }, see) => detach(record, null, see),
-  held: ({ record }, see) => held(record, see.holders),
+  held,
   mounted: ({ record }) => act({ ...base(record, null), kind: "cut_access" }),
   shown: ({ record }) => act({ ...base(record, null), kind: "cut_access" }),
 };
@@ -291,7 +248,7 @@ const opDone = ({ op }: Want<"operate">): Decision => report({ kind: "op_done", 
 
 /** An op ends when a fresh direct look shows its end, not when a call returned. */
 const operate: Row<"operate"> = {
-  unknown: (_, see) => look(see),
+  unknown: look,
   absent: opDone,
   duplicate: (_, see) => duplicates(see),
   detached: (want, see) =>
@@ -324,9 +281,9 @@ const operate: Row<"operate"> = {
   partial: (want, see) => ownAttachment(want, see),
   ready: (want, see) => ownAttachment(want, see),
   foreign: (want, see) => ownAttachment(want, see),
-  held: ({ record }, see) => held(record, see.holders),
+  held,
   mounted: ({ record }) => wait("HELD", `${label(record)} is still mounted on this node.`),
-  shown: ({ record }, see) => held(record, see.holders),
+  shown: held,
 };
 
 function ownAttachment(
@@ -365,3 +322,14 @@ export const attachableTable: Table = {
   nothing,
   unknown: nothing,
 };
+
+/** Looks the pair up in the total table. Pure: equal arguments, equal decision. */
+export function decideAttachable(want: Desired, see: ObservedAttachable): Decision {
+  // The table is total by type; a key alone does not narrow it to the one cell that fits.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
+  const cell = attachableTable[want.kind][see.kind] as (
+    want: Desired,
+    see: ObservedAttachable,
+  ) => Decision;
+  return cell(want, see);
+}

@@ -11,7 +11,7 @@ import {
 import { describe, expect, test } from "vitest";
 import { boots, nodes, records } from "../domain/record-samples.ts";
 import type { Action, ActionKind } from "./action.ts";
-import { decideAttachable } from "./decide.ts";
+import { decideAttachable } from "./attachable-table.ts";
 import type { Decision } from "./decision.ts";
 import { type Desired, desiredOf } from "./desired.ts";
 import type { ObservedAttachable } from "./observed.ts";

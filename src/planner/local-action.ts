@@ -1,7 +1,7 @@
 import type { DatasetId, OpId } from "../domain/ids.ts";
 import type { StreamStage } from "../domain/local-copy.ts";
 import type { Move } from "../domain/record.ts";
-import type { Identity } from "../domain/volume.ts";
+import type { NodeIdentity } from "./action.ts";
 import type { Decision } from "./decision.ts";
 
 /**
@@ -17,7 +17,7 @@ export type LocalAction = {
       readonly kind: "create_live";
       readonly op: OpId;
       readonly sizeBytes: number;
-      readonly identity: LocalIdentity;
+      readonly identity: NodeIdentity;
       /** The dataset whose copy here it is made of; null for an empty one. */
       readonly from: DatasetId | null;
     }
@@ -26,7 +26,7 @@ export type LocalAction = {
   /** After an abort: a writable snapshot of the sealed live volume, never of the one sent. */
   | { readonly kind: "reopen_sealed"; readonly sizeBytes: number }
   /** Writes the claim's generation into the identity, durably, and binds `data/`. */
-  | { readonly kind: "show_live"; readonly identity: LocalIdentity }
+  | { readonly kind: "show_live"; readonly identity: NodeIdentity }
   /** Unbinds and syncs: what containers wrote is durable when it has returned. */
   | { readonly kind: "hide_live" }
   /** Proof of release, read-only, syncfs, last snapshot; durable before it is said. */
@@ -42,7 +42,6 @@ export type LocalAction = {
   | { readonly kind: "destroy_copies"; readonly op: OpId }
 );
 
-export type LocalIdentity = Omit<Identity, "clusterId">;
 export type LocalActionKind = LocalAction["kind"];
 
 export type LocalDecision =

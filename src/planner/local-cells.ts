@@ -1,8 +1,7 @@
-import type { DatasetRecord } from "../domain/record.ts";
 import type { Identity } from "../domain/volume.ts";
-import { holdersText, label } from "./attachable-table.ts";
+import { base, held, label, type WithRecord } from "./cells.ts";
 import { wait } from "./decision.ts";
-import type { LocalAction, LocalDecision, LocalIdentity } from "./local-action.ts";
+import type { LocalAction, LocalDecision } from "./local-action.ts";
 import type { DesiredLocal } from "./local-desired.ts";
 import type { ObservedLocal } from "./observed.ts";
 
@@ -16,26 +15,9 @@ export type Row<D extends DesiredLocal["kind"]> = {
   readonly [O in ObservedLocal["kind"]]: Cell<D, O>;
 };
 
-export type Base = Pick<LocalAction, "datasetId" | "pool" | "generation">;
-
-export function base({ datasetId, pool }: DatasetRecord, generation: number | null): Base {
-  return { datasetId, pool, generation };
-}
-
 export function act(action: LocalAction): LocalDecision {
   return { kind: "act", action };
 }
-
-export function identity({ datasetId, lineage }: DatasetRecord, generation: number): LocalIdentity {
-  return { datasetId, lineage, generation };
-}
-
-export type WithRecord = { readonly record: DatasetRecord };
-
-export const look = (_: unknown, see: See<"unknown">): LocalDecision =>
-  see.busy
-    ? wait("BUSY_CHILD", `An earlier child process still works on it: ${see.reason}`)
-    : wait("UNKNOWN_OBSERVATION", `Its storage could not be read: ${see.reason}`);
 
 export const noPool = ({ record }: WithRecord): LocalDecision =>
   wait(
@@ -64,9 +46,6 @@ export const diverged = ({ record }: WithRecord, see: See<"diverged">): LocalDec
       `${see.identity.generation}: another copy was made live without it. It is neither used nor ` +
       "removed: flockerctl copies ls, then flockerctl copies rescue.",
   );
-
-export const held = ({ record }: WithRecord, see: See<"held" | "shown">): LocalDecision =>
-  wait("HELD", `${label(record)} is still held by ${holdersText(see.holders)}.`);
 
 export function hideOrWait(want: WithRecord, see: See<"shown">, generation: number): LocalDecision {
   return see.holders.length > 0

@@ -1,25 +1,19 @@
 import { parseVolumeRef } from "../domain/ids.ts";
 import type { StreamStage } from "../domain/local-copy.ts";
-import { label } from "./attachable-table.ts";
+import { base, type Base, held, identity, label, look, type WithRecord } from "./cells.ts";
 import { done, report, wait } from "./decision.ts";
 import type { LocalDecision } from "./local-action.ts";
 import {
   act,
-  base,
-  type Base,
   diverged,
   foreign,
-  held,
   hideOrWait,
-  identity,
-  look,
   misfit,
   missing,
   noPool,
   type Row,
   type See,
   type Want,
-  type WithRecord,
 } from "./local-cells.ts";
 import { copyOf, type DesiredLocal, roleOf } from "./local-desired.ts";
 import type { ObservedLocal } from "./observed.ts";

@@ -1,7 +1,7 @@
 import type { Condition } from "../../domain/condition.ts";
 import type { BootId, ClusterId, DatasetId, NodeId, OpId } from "../../domain/ids.ts";
 import type { Pool } from "../../domain/pool.ts";
-import type { decideAttachable } from "../../planner/decide.ts";
+import type { decideAttachable } from "../../planner/attachable-table.ts";
 import type { DatasetRecord } from "../../domain/record.ts";
 import type { Action } from "../../planner/action.ts";
 import type { Desired } from "../../planner/desired.ts";

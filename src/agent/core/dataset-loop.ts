@@ -3,7 +3,7 @@ import type { DatasetId } from "../../domain/ids.ts";
 import type { Report } from "../../domain/report.ts";
 import { unreachable } from "../../lib/assert.ts";
 import type { Action } from "../../planner/action.ts";
-import { decideAttachable } from "../../planner/decide.ts";
+import { decideAttachable } from "../../planner/attachable-table.ts";
 import { type Decision, report as sayReport, wait } from "../../planner/decision.ts";
 import type { Desired } from "../../planner/desired.ts";
 import type { LocalAction } from "../../planner/local-action.ts";

@@ -3,7 +3,7 @@ import type { LocalBackend } from "../../backends/local.ts";
 import type { ClusterId, NodeId } from "../../domain/ids.ts";
 import { unreachable } from "../../lib/assert.ts";
 import { FlockerError } from "../../lib/errors.ts";
-import { holdersText } from "../../planner/attachable-table.ts";
+import { holdersText } from "../../planner/cells.ts";
 import type { LocalAction } from "../../planner/local-action.ts";
 import { type ActionStep, type OnStep, stepped } from "../../planner/steps.ts";
 import type { PeerAddress } from "../../protocol/agent-messages.ts";

@@ -2,7 +2,7 @@ import { timings } from "../../agent/core/agent-state.ts";
 import type { AgentEffect, AgentEvent } from "../../agent/core/effects.ts";
 import type { DatasetRecord } from "../../domain/record.ts";
 import { act } from "../../planner/decision.ts";
-import { decideAttachable } from "../../planner/decide.ts";
+import { decideAttachable } from "../../planner/attachable-table.ts";
 import type { AgentFlaws, AgentProcess } from "../world/agent-process.ts";
 
 /** What exists is created when it is not seen; what is seen is taken for what exists. */

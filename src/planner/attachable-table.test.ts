@@ -5,8 +5,8 @@ import { boots, fresh, nodes, ops } from "../domain/record-samples.ts";
 import { unreachable } from "../lib/assert.ts";
 import { isRefusal, recordStep } from "../domain/record-step.ts";
 import type { Device, Identity, Volume } from "../domain/volume.ts";
-import { attachableTable, holdersText, label } from "./attachable-table.ts";
-import { decideAttachable } from "./decide.ts";
+import { holdersText, label } from "./cells.ts";
+import { attachableTable, decideAttachable } from "./attachable-table.ts";
 import { desiredOf } from "./desired.ts";
 import type { ObservedAttachable } from "./observed.ts";
 
