@@ -2,13 +2,13 @@ import { describe, expect, test } from "vitest";
 import { parseOpId, parseVolumeRef } from "../domain/ids.ts";
 import type { Claim, DatasetRecord } from "../domain/record.ts";
 import { boots, fresh, nodes, ops } from "../domain/record-samples.ts";
-import { unreachable } from "../lib/assert.ts";
 import { isRefusal, recordStep } from "../domain/record-step.ts";
-import type { Device, Identity, Volume } from "../domain/volume.ts";
+import type { Device, Volume } from "../domain/volume.ts";
 import { holdersText, label } from "./cells.ts";
 import { attachableTable, decideAttachable } from "./attachable-table.ts";
 import { desiredOf } from "./desired.ts";
 import type { ObservedAttachable } from "./observed.ts";
+import { identityOf, textOf } from "./test-decision.ts";
 
 const [a, b] = nodes;
 const [era] = boots;
@@ -25,29 +25,11 @@ const volume: Volume = {
   attachedTo: null,
 };
 const device: Device = { path: "/dev/loop1", diskSequence: 1 };
-const identity: Identity = {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the planner does not read it
-  clusterId: "c" as Identity["clusterId"],
-  datasetId: fresh.datasetId,
-  lineage: fresh.lineage,
-  generation: 3,
-};
+const identity = identityOf(3);
 
 /** What node `a` decides, as text: the step, the report, or the condition. */
 function decided(record: DatasetRecord, see: ObservedAttachable): string {
-  const decision = decideAttachable(desiredOf(record, a, era), see);
-  switch (decision.kind) {
-    case "act":
-      return decision.action.kind;
-    case "report":
-      return `says ${decision.report.kind}`;
-    case "wait":
-      return decision.condition.code;
-    case "done":
-      return "done";
-    default:
-      return unreachable(decision);
-  }
+  return textOf(decideAttachable(desiredOf(record, a, era), see));
 }
 
 test("without a claim nothing is done, whatever is seen", () => {

@@ -2,29 +2,25 @@ import { expect, test } from "vitest";
 import type { LocalCopy } from "../domain/local-copy.ts";
 import type { Claim, DatasetRecord, Move } from "../domain/record.ts";
 import { boots, freshLocal, nodes, ops } from "../domain/record-samples.ts";
-import type { Identity } from "../domain/volume.ts";
 import type { DesiredLocal } from "./local-desired.ts";
 import { chooseCopy } from "./local-look.ts";
+import { identityOf } from "./test-decision.ts";
 
 const [a, b] = nodes;
 const [era] = boots;
 const [, first, second] = ops;
-const identity = (generation: number): Identity => ({
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the planner does not read it
-  clusterId: "c" as Identity["clusterId"],
-  datasetId: freshLocal.datasetId,
-  lineage: freshLocal.lineage,
-  generation,
+const live = (generation: number): LocalCopy => ({
+  kind: "live",
+  identity: identityOf(generation),
 });
-const live = (generation: number): LocalCopy => ({ kind: "live", identity: identity(generation) });
 const sealed = (generation: number): LocalCopy => ({
   kind: "sealed",
-  identity: identity(generation),
+  identity: identityOf(generation),
   move: first,
 });
 const received = (generation: number, move = second): LocalCopy => ({
   kind: "received",
-  identity: identity(generation),
+  identity: identityOf(generation),
   move,
 });
 
@@ -77,7 +73,7 @@ test("what is not ours is seen before everything else", () => {
 });
 
 test("what is spare or to be put aside is found beside what stays", () => {
-  const diverged = { kind: "diverged", identity: identity(2) } as const;
+  const diverged = { kind: "diverged", identity: identityOf(2) } as const;
   expect(chooseCopy([diverged, sealed(3)], { kind: "discard", record })).toEqual(sealed(3));
   expect(chooseCopy([diverged], { kind: "discard", record })).toEqual({ kind: "absent" });
   expect(chooseCopy([diverged, live(3)], { kind: "diverge", record })).toEqual(live(3));

@@ -1,12 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { unreachable } from "../lib/assert.ts";
 import { parseOpId } from "../domain/ids.ts";
 import type { Claim, Copy, DatasetRecord, Move } from "../domain/record.ts";
 import { boots, fresh, nodes, ops } from "../domain/record-samples.ts";
-import type { Identity } from "../domain/volume.ts";
 import { desiredLocalOf } from "./local-desired.ts";
 import { decideLocal, localTable } from "./local-table.ts";
 import type { ObservedLocal } from "./observed.ts";
+import { identityOf, textOf } from "./test-decision.ts";
 
 const [a, b] = nodes;
 const [era] = boots;
@@ -27,13 +26,6 @@ const copy = (node: typeof a, role: Copy["role"], generation: number): Copy => (
   settled: true,
   discarding: false,
 });
-const identity = (generation: number): Identity => ({
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the planner does not read it
-  clusterId: "c" as Identity["clusterId"],
-  datasetId: fresh.datasetId,
-  lineage: fresh.lineage,
-  generation,
-});
 const precopy: Move = {
   id: moveOp,
   source: a,
@@ -46,18 +38,18 @@ const copied: Move = { ...precopy, phase: "copied" };
 const sealed: Move = { ...precopy, phase: "sealed" };
 const sealedAs = (generation: number): ObservedLocal => ({
   kind: "sealed",
-  identity: identity(generation),
+  identity: identityOf(generation),
   move: moveOp,
   changed: false,
 });
 const receivedAs = (generation: number): ObservedLocal => ({
   kind: "received",
-  identity: identity(generation),
+  identity: identityOf(generation),
   move: moveOp,
 });
 const asSealed = {
   kind: "sealed",
-  identity: identity(4),
+  identity: identityOf(4),
   move: moveOp,
   changed: false,
 } as const;
@@ -75,19 +67,7 @@ const onA: DatasetRecord = {
 };
 
 function decided(record: DatasetRecord, node: typeof a, see: ObservedLocal): string {
-  const decision = decideLocal(desiredLocalOf(record, node, era), see);
-  switch (decision.kind) {
-    case "act":
-      return decision.action.kind;
-    case "report":
-      return `says ${decision.report.kind}`;
-    case "wait":
-      return decision.condition.code;
-    case "done":
-      return "done";
-    default:
-      return unreachable(decision);
-  }
+  return textOf(decideLocal(desiredLocalOf(record, node, era), see));
 }
 
 test("every desired state has a cell for every observed one", () => {
@@ -104,7 +84,7 @@ describe("a first copy", () => {
   };
 
   test("is made, said, called formatted, then shown", () => {
-    const live: ObservedLocal = { kind: "live", identity: identity(0) };
+    const live: ObservedLocal = { kind: "live", identity: identityOf(0) };
     const made: DatasetRecord = { ...first, volume: onA.volume };
 
     expect(decided(first, a, { kind: "absent" })).toBe("create_live");
@@ -122,12 +102,12 @@ describe("a first copy", () => {
 
   test("is not used when the record knows of no volume", () => {
     const none: DatasetRecord = { ...onA, volume: { kind: "never" }, copies: [] };
-    expect(decided(none, a, { kind: "live", identity: identity(0) })).toBe("VOLUME_MISSING");
+    expect(decided(none, a, { kind: "live", identity: identityOf(0) })).toBe("VOLUME_MISSING");
   });
 
   test("is not used when it is newer than the claim or descends from something else", () => {
-    const other = { ...identity(3), lineage: parseOpId("e0000000-0000-4000-8000-000000000001") };
-    expect(decided(onA, a, { kind: "live", identity: identity(5) })).toBe("STALE_CLAIM");
+    const other = { ...identityOf(3), lineage: parseOpId("e0000000-0000-4000-8000-000000000001") };
+    expect(decided(onA, a, { kind: "live", identity: identityOf(5) })).toBe("STALE_CLAIM");
     expect(decided(onA, a, { kind: "live", identity: other })).toBe("IDENTITY_MISMATCH");
   });
 });
@@ -142,7 +122,7 @@ describe("a move", () => {
   const bound: DatasetRecord = { ...onA, claim: null, move: sealed };
 
   test("leaves the source in use until its users are gone, while the bulk goes over", () => {
-    expect(decided(moving, a, { kind: "live", identity: identity(4) })).toBe("show_live");
+    expect(decided(moving, a, { kind: "live", identity: identityOf(4) })).toBe("show_live");
     expect(decided({ ...moving, move: copied }, a, { kind: "shown", holders: [] })).toBe("done");
     expect(decided(moving, b, { kind: "absent" })).toBe("receive_copy");
     expect(decided(moving, b, { kind: "base", move: moveOp })).toBe("says copied");
@@ -152,7 +132,7 @@ describe("a move", () => {
 
   test("is not sealed while its bulk is on the way, also when the claim is given back", () => {
     const early: DatasetRecord = { ...giving, move: precopy };
-    expect(decided(early, a, { kind: "live", identity: identity(4) })).toBe("says released");
+    expect(decided(early, a, { kind: "live", identity: identityOf(4) })).toBe("says released");
   });
 
   test("seals at the source: hidden, proved, said, and then waited for", () => {
@@ -160,14 +140,14 @@ describe("a move", () => {
     expect(decided(giving, a, { kind: "shown", holders: [pid] })).toBe("HELD");
     expect(decided(giving, a, { kind: "held", holders: [pid] })).toBe("HELD");
     expect(decided(giving, a, { kind: "shown", holders: [] })).toBe("hide_live");
-    expect(decided(giving, a, { kind: "live", identity: identity(4) })).toBe("seal_live");
+    expect(decided(giving, a, { kind: "live", identity: identityOf(4) })).toBe("seal_live");
     expect(decided(giving, a, sealedAs(4))).toBe("says sealed");
     expect(decided(bound, a, sealedAs(4))).toBe("WORKING");
   });
 
   test("of a dataset that nobody holds seals as well, also what nobody used since the last move", () => {
     const idle: DatasetRecord = { ...onA, claim: null, move: copied };
-    expect(decided(idle, a, { kind: "live", identity: identity(4) })).toBe("seal_live");
+    expect(decided(idle, a, { kind: "live", identity: identityOf(4) })).toBe("seal_live");
     expect(decided(idle, a, receivedAs(4))).toBe("promote_received");
     expect(decided(idle, a, receivedAs(3))).toBe("VOLUME_LOST_CONTENT");
   });
@@ -175,7 +155,7 @@ describe("a move", () => {
   test("makes what nobody used since the last move live for its bulk, and seals only after it", () => {
     const idle: DatasetRecord = { ...onA, claim: null, move: precopy };
     expect(decided(idle, a, receivedAs(4))).toBe("promote_received");
-    expect(decided(idle, a, { kind: "live", identity: identity(4) })).toBe("done");
+    expect(decided(idle, a, { kind: "live", identity: identityOf(4) })).toBe("done");
     expect(decided(idle, a, sealedAs(4))).toBe("done");
   });
 
@@ -193,8 +173,8 @@ describe("a move", () => {
   });
 
   test("puts a live volume aside that the record does not know at the target", () => {
-    expect(decided(bound, b, { kind: "live", identity: identity(1) })).toBe("diverge_live");
-    expect(decided(bound, b, { kind: "diverged", identity: identity(1) })).toBe("receive_copy");
+    expect(decided(bound, b, { kind: "live", identity: identityOf(1) })).toBe("diverge_live");
+    expect(decided(bound, b, { kind: "diverged", identity: identityOf(1) })).toBe("receive_copy");
   });
 
   test("that is committed is promoted at the target, and the source keeps what it sealed", () => {
@@ -206,12 +186,12 @@ describe("a move", () => {
     };
     expect(decided(committed, b, receivedAs(4))).toBe("promote_received");
     expect(decided(committed, b, receivedAs(3))).toBe("VOLUME_LOST_CONTENT");
-    expect(decided(committed, b, { kind: "live", identity: identity(4) })).toBe("says settled");
+    expect(decided(committed, b, { kind: "live", identity: identityOf(4) })).toBe("says settled");
     const settled = { ...committed, copies: [copy(b, "live", 4), copy(a, "fallback", 4)] };
-    expect(decided(settled, b, { kind: "live", identity: identity(4) })).toBe("show_live");
+    expect(decided(settled, b, { kind: "live", identity: identityOf(4) })).toBe("show_live");
     expect(decided(committed, a, sealedAs(4))).toBe("done");
     const back: DatasetRecord = { ...committed, claim: claimOf(a, 6) };
-    expect(decided(back, a, { kind: "live", identity: identity(4) })).toBe("VOLUME_MISSING");
+    expect(decided(back, a, { kind: "live", identity: identityOf(4) })).toBe("VOLUME_MISSING");
     expect(decided(back, a, sealedAs(4))).toBe("VOLUME_MISSING");
   });
 
@@ -255,8 +235,8 @@ describe("the end of a copy", () => {
   });
 
   test("does not come to what is live or diverged", () => {
-    expect(decided(spare, a, { kind: "live", identity: identity(4) })).toBe("CLAIM_CONFLICT");
-    expect(decided(spare, a, { kind: "diverged", identity: identity(4) })).toBe("says discarded");
+    expect(decided(spare, a, { kind: "live", identity: identityOf(4) })).toBe("CLAIM_CONFLICT");
+    expect(decided(spare, a, { kind: "diverged", identity: identityOf(4) })).toBe("says discarded");
   });
 
   test("another one was made live without is put aside, whole", () => {
@@ -265,8 +245,8 @@ describe("the end of a copy", () => {
       claim: claimOf(b, 5),
       copies: [copy(b, "live", 3), copy(a, "diverged", 4)],
     };
-    expect(decided(parted, a, { kind: "live", identity: identity(4) })).toBe("diverge_live");
+    expect(decided(parted, a, { kind: "live", identity: identityOf(4) })).toBe("diverge_live");
     expect(decided(parted, a, sealedAs(4))).toBe("diverge_live");
-    expect(decided(parted, a, { kind: "diverged", identity: identity(4) })).toBe("done");
+    expect(decided(parted, a, { kind: "diverged", identity: identityOf(4) })).toBe("done");
   });
 });
