@@ -3,9 +3,10 @@ import type { Call } from "../backends/attachable.ts";
 import type { DatasetId } from "../domain/ids.ts";
 import type { Holder } from "../domain/volume.ts";
 import { findDirectoryUsers } from "../lib/directory-users.ts";
-import { FlockerError, messageOf } from "../lib/errors.ts";
+import { FlockerError } from "../lib/errors.ts";
 import { exec } from "../lib/exec.ts";
 import { type Mount, mountAt, mountOf, readMountinfo } from "../lib/mountinfo.ts";
+import { killHolder } from "./end-users.ts";
 import { childOptions, type HostPaths, shownPath, volumePath } from "./host-paths.ts";
 import { describeHolder, placeUnder } from "./volume-holders.ts";
 
@@ -68,14 +69,8 @@ export async function stopAccess(
   path: string,
   call: Call,
 ): Promise<void> {
-  for (const { pid, command } of await holdersAt(paths, datasetId, path, call)) {
-    if (pid === null || pid === 1 || pid === process.pid) continue;
-    call.log.warn("holder.killed", { datasetId, pid, command });
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch (error) {
-      call.log.debug("holder.ended", { datasetId, pid, err: messageOf(error) });
-    }
+  for (const { pid } of await holdersAt(paths, datasetId, path, call)) {
+    if (pid !== null) await killHolder(pid, datasetId, call);
   }
   for (const ours of [shownPath(paths, datasetId), volumePath(paths, datasetId)]) {
     if (mountAt(await readMountinfo(), ours) === null) continue;

@@ -114,7 +114,7 @@ async function links(pid: string): Promise<readonly string[]> {
   return Promise.all(names.map((name) => readlink(`/proc/${pid}/${name}`).catch(() => "")));
 }
 
-async function deviceNumbers(
+export async function deviceNumbers(
   paths: HostPaths,
   datasetId: DatasetId,
   device: Device | null,
@@ -137,7 +137,11 @@ export async function describeHolder(pid: number | null, mount: Mount | null): P
   return { pid, command, container: containerOf(cgroup) };
 }
 
-/** Docker, containerd and podman name a container's cgroup after its 64 digits. */
+/**
+ * Docker, containerd and podman name a container's cgroup after its 64 digits. Of containers in
+ * containers it is the innermost: the outer ones may be this agent's too.
+ */
 export function containerOf(cgroup: string): string | null {
-  return /(?:^|[/-])([0-9a-f]{64})(?:\.scope)?(?:\/|$)/m.exec(cgroup)?.[1] ?? null;
+  const names = cgroup.matchAll(/(?:^|[/-])([0-9a-f]{64})(?:\.scope)?(?=\/|$)/gm);
+  return [...names].at(-1)?.[1] ?? null;
 }

@@ -11,8 +11,10 @@ export type MountUser = {
   readonly place: string | null;
 };
 
-/** A process that has something below the directory open, mapped, or as its directory. */
+/** A process that has something open (`fd 3`), mapped, or as its directory (`cwd`, `root`). */
 export type FileUser = { readonly pid: number; readonly how: string };
+
+type ChildOptions = Pick<ExecOptions, "signal" | "deadlineMs" | "lockFile">;
 
 export type DirectoryUsers = {
   readonly mounts: readonly MountUser[];
@@ -22,15 +24,19 @@ export type DirectoryUsers = {
 /**
  * Runs in a child: stat(2) of an open file can stall on a dead disk. Only the file system's own
  * number (st_dev) tells whose a file is: the path of one whose mount was taken away lazily tells
- * nothing. Files of mounts that are known, and of another device, are not touched.
+ * nothing. Files of mounts that are known, and of another device, are not touched. Without a
+ * directory the whole file system on the device is meant, and a file of a known mount of it is one
+ * of its files without a look: a file system that was shut down answers none.
  */
 const script = `
 const { readFileSync, readdirSync, realpathSync, statSync } = require("node:fs");
 const [, directory, device] = process.argv.slice(1);
 const attempt = (work, otherwise) => { try { return work(); } catch { return otherwise; } };
-const real = attempt(() => realpathSync(directory), null);
+const whole = directory === "";
+const [major, minor] = device.split(":").map(Number);
+const real = whole ? "" : attempt(() => realpathSync(directory), null);
 if (real === null) process.exit(0);
-const { dev } = statSync(real);
+const dev = whole ? major * 256 + (minor & 0xff) + (minor >> 8) * 2 ** 20 : statSync(real).dev;
 console.log("real " + real);
 const isIt = (path) => attempt(() => statSync(path).dev === dev, false);
 const linesOf = (path) => attempt(() => readFileSync(path, "utf8"), "").split("\\n");
@@ -41,23 +47,24 @@ const shown = [own, device.split(":")].map((parts) =>
 for (const pid of readdirSync("/proc").filter((name) => /^\\d+$/.test(name))) {
   if (Number(pid) === process.pid) continue;
   const at = "/proc/" + pid;
-  const elsewhere = new Set();
+  const [here, elsewhere] = [new Set(), new Set()];
   for (const line of linesOf(at + "/mountinfo")) {
     const [id, , number] = line.split(" ");
-    if (number !== undefined && number !== device) elsewhere.add(id);
+    if (number !== undefined) (number === device ? here : elsewhere).add(id);
   }
   const tell = (how) => console.log(pid + " " + how);
   for (const name of ["cwd", "root"]) if (isIt(at + "/" + name)) tell(name);
   for (const fd of attempt(() => readdirSync(at + "/fd"), [])) {
-    const mount = linesOf(at + "/fdinfo/" + fd).find((line) => line.startsWith("mnt_id:"));
-    if (mount !== undefined && elsewhere.has(mount.slice(7).trim())) continue;
-    if (isIt(at + "/fd/" + fd)) tell("fd " + fd);
+    const line = linesOf(at + "/fdinfo/" + fd).find((text) => text.startsWith("mnt_id:"));
+    const mount = line === undefined ? "" : line.slice(7).trim();
+    if (elsewhere.has(mount)) continue;
+    if ((whole && here.has(mount)) || isIt(at + "/fd/" + fd)) tell("fd " + fd);
   }
   for (const line of linesOf(at + "/maps")) {
     const [range, , , number] = line.split(" ");
     if (!shown.includes(number)) continue;
     const [from, to] = range.split("-").map((part) => part.replace(/^0+(?=.)/, ""));
-    if (isIt(at + "/map_files/" + from + "-" + to)) tell("map " + range);
+    if (whole || isIt(at + "/map_files/" + from + "-" + to)) tell("map " + range);
   }
 }
 `;
@@ -70,15 +77,12 @@ for (const pid of readdirSync("/proc").filter((name) => /^\\d+$/.test(name))) {
  */
 export async function findDirectoryUsers(
   directory: string,
-  options: Pick<ExecOptions, "signal" | "deadlineMs" | "lockFile">,
+  options: ChildOptions,
 ): Promise<DirectoryUsers> {
   const own = await readMountinfo();
   const below = mountOf(own, directory);
   if (below === null) return { mounts: [], files: [] };
-  const args = ["-e", script, "flocker-users", directory, below.deviceNumber];
-  const outputBytesMax = 64 << 20;
-  const { stdout } = await exec(process.execPath, args, { ...options, outputBytesMax });
-  const [first = "", ...lines] = stdout.split("\n").filter((line) => line !== "");
+  const [first = "", ...lines] = await runScript(directory, below.deviceNumber, options);
   if (!first.startsWith("real ")) return { mounts: [], files: [] };
   const inside = placeIn(below, first.slice("real ".length)).split(" ").slice(1).join(" ");
   const uses = ({ id, deviceNumber, root }: Mount): boolean =>
@@ -90,6 +94,28 @@ export async function findDirectoryUsers(
     for (const mount of all.filter(uses)) mounts.push({ pid, mount, place: placeOf(all, mount) });
   }
   return { mounts, files: oneEach(lines) };
+}
+
+/**
+ * Everybody who has a file of the file system on a block device open or mapped, or a directory of
+ * it as theirs: also where no mountinfo shows it any more, and where it was shut down.
+ */
+export async function findDeviceUsers(
+  deviceNumber: string,
+  options: ChildOptions,
+): Promise<readonly FileUser[]> {
+  return oneEach((await runScript("", deviceNumber, options)).slice(1));
+}
+
+async function runScript(
+  directory: string,
+  deviceNumber: string,
+  options: ChildOptions,
+): Promise<readonly string[]> {
+  const args = ["-e", script, "flocker-users", directory, deviceNumber];
+  const outputBytesMax = 64 << 20;
+  const { stdout } = await exec(process.execPath, args, { ...options, outputBytesMax });
+  return stdout.split("\n").filter((line) => line !== "");
 }
 
 /** The first thing that each process has. */

@@ -31,7 +31,8 @@ export async function readProc(pid: string, name: string): Promise<string | null
   }
 }
 
-async function namespaceOf(pid: string): Promise<string | null> {
+/** Which mount namespace a process is in; null when it has ended. */
+export async function namespaceOf(pid: string): Promise<string | null> {
   try {
     return await readlink(`/proc/${pid}/ns/mnt`);
   } catch {

@@ -53,6 +53,31 @@ test("a dead host keeps its volume until a person says that it is dead; then it 
   expect(await cluster.run("h2", run("pinned", "cat /data/file"))).toBe("synced");
 });
 
+test("a paused host that was declared dead cuts its volume and kills its container", async () => {
+  const line =
+    "echo synced >/data/file; sync /data/file; while :; do date >>/data/late; sleep 0.1; done";
+  await cluster.run("h2", run("taken", line, "-d --name taken"));
+  await cluster.eventually("the file", 20_000, async () => {
+    const { stdout } = await cluster.exec("h2", ["docker", "exec", "taken", "cat", "/data/file"]);
+    return stdout === "synced\n";
+  });
+  const dead = await rest.node("h2");
+  await cluster.bed.pause("h2");
+  await cluster.eventually("the silence is seen", 60_000, async () => {
+    const command = ["flockerctl", "node", "declare-dead", dead, "--yes"];
+    return (await cluster.exec("h1", command)).status === 0;
+  });
+  expect(await cluster.run("h1", run("taken", "cat /data/file"))).toBe("synced");
+
+  await cluster.bed.resume("h2");
+
+  await cluster.eventually("its container was killed", 60_000, async () => {
+    const state = await cluster.run("h2", "docker inspect -f {{.State.ExitCode}} taken");
+    return state === "137";
+  });
+  expect(await cluster.run("h2", run("taken", "cat /data/file"))).toBe("synced");
+});
+
 test("a clone with the same certificate is a clash: it gets no claim and changes nothing", async () => {
   await cluster.run("h2", run("cloned", "echo original >/data/file; sync /data/file"));
   const holder = (await rest.view("cloned")).claim?.node;

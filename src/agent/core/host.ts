@@ -102,9 +102,10 @@ export interface Host {
    */
   holdExclusively(device: Device, call: Call): Promise<{ readonly release: () => Promise<void> }>;
   /**
-   * A superseded node cuts first: file system shutdown without flush, then lazy unmounts; never a
-   * clean unmount (it would flush into a disk that another host has mounted). It waits for no lock:
-   * a child that hangs on the volume must not delay it.
+   * A superseded node cuts first: file system shutdown without flush; then it kills whoever has the
+   * volume, unmounts lazily and drops the device. Never a clean unmount (it would flush into a disk
+   * that another host has mounted). It waits for no lock: a child that hangs on the volume must not
+   * delay it.
    */
   cut(datasetId: DatasetId, call: Call): Promise<void>;
   /** Directory names under `/run/flocker/vol` and `/flocker`: what may be mounted here. */
