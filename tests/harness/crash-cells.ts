@@ -1,8 +1,17 @@
-import { join } from "node:path";
-import process from "node:process";
 import type { StepName } from "../../src/planner/steps.ts";
+import type { DatasetView } from "../../src/protocol/api.ts";
 import type { Cluster } from "./cluster.ts";
-import { Rest } from "./rest.ts";
+import { liveOnDisks, mounted, partialOnDisks } from "./disks.ts";
+import { type Ends, SteppedHosts, type Victim } from "./stepped-hosts.ts";
+
+export type Cell = {
+  readonly end: "source" | "target";
+  readonly step: StepName;
+  readonly victim: Victim;
+};
+
+/** What came of a cell: one row of the table that the matrix prints. */
+export type CellResult = Cell & { readonly seconds: number; readonly failure: string | null };
 
 /** The steps of a local move at which something is killed, and the end that takes them. */
 export const moveSteps: readonly (readonly [end: "source" | "target", step: StepName])[] = [
@@ -24,141 +33,127 @@ export const moveSteps: readonly (readonly [end: "source" | "target", step: Step
   ["target", "show_live.stamp"],
 ];
 
-export const victims = [
-  "source agent",
-  "target agent",
-  "control",
-  "source dockerd",
-  "target dockerd",
-  "source power",
-  "target power",
-] as const;
-export type Victim = (typeof victims)[number];
-
-export type Cell = {
-  readonly end: "source" | "target";
-  readonly step: StepName;
-  readonly victim: Victim;
-};
-
-/** What came of a cell: one row of the table that the matrix prints. */
-export type CellResult = Cell & {
-  readonly seconds: number;
-  /** Digests of the file before and after, and how many copies the record calls live. */
-  readonly sums: readonly [before: string, after: string];
-  readonly live: number;
-};
-
-const steps = "/run/flocker-steps";
-const image = "flocker-demo:1";
+/** All that a cell may take from the death on, with nobody asking for anything again. */
+const settleMsMax = 60_000;
+const reachMsMax = 30_000;
+/** What the deadlines of a cell add up to: it fails by one of them, never by that of its test. */
+export const cellMsMax = 400_000;
 
 /** One cluster, one volume that goes from host to host; in each cell something dies on the way. */
-export class CrashCells {
-  readonly #cluster: Cluster;
-  readonly #rest: Rest;
-  readonly #sum: string;
-  readonly #id: string;
+export class MoveCells {
+  readonly #hosts: SteppedHosts;
+  #volume = "";
+  #id = "";
+  #sum = "";
   #source = "h1";
+  #count = 0;
 
-  private constructor(cluster: Cluster, id: string, sum: string) {
-    this.#cluster = cluster;
-    this.#rest = new Rest(cluster);
-    this.#id = id;
-    this.#sum = sum;
+  private constructor(hosts: SteppedHosts) {
+    this.#hosts = hosts;
   }
 
-  /** Makes the volume, on h1. */
-  static async begin(cluster: Cluster): Promise<CrashCells> {
+  static async begin(cluster: Cluster): Promise<MoveCells> {
+    const cells = new MoveCells(await SteppedHosts.of(cluster));
+    await cells.#fresh();
+    return cells;
+  }
+
+  async #fresh(): Promise<void> {
+    this.#count += 1;
+    this.#volume = `moved-${this.#count}`;
+    this.#source = "h1";
     const write = "dd if=/dev/urandom of=/data/file bs=1M count=8 status=none; sync /data/file";
-    await cluster.run("h1", inVolume(write));
-    const sum = await cluster.run("h1", inVolume("sha256sum /data/file"));
-    const { dataset_id: id } = await new Rest(cluster).view("moved");
-    return new CrashCells(cluster, id, sum);
+    const line = `${write}; sha256sum /data/file`;
+    this.#sum = await this.#hosts.inContainer("h1", this.#volume, line);
+    this.#id = (await this.#hosts.rest.view(this.#volume)).dataset_id;
   }
 
-  /** Moves the volume to the other host, lets the victim die at the step, and looks afterwards. */
+  /**
+   * Orders the volume to the other host, lets the victim die at the step, and looks afterwards.
+   * After a cell that failed the next one begins with a new volume.
+   */
   async run(cell: Cell): Promise<CellResult> {
-    const startedAt = performance.now();
-    const cluster = this.#cluster;
-    const [source, target] = [this.#source, this.#source === "h1" ? "h2" : "h1"];
-    const stepper = cell.end === "source" ? source : target;
-    await this.#stopAt(stepper, cell.step);
-    await this.#rest.move(this.#id, await this.#rest.node(target));
-    await cluster.eventually(`${cell.step} on ${stepper}`, 60_000, async () =>
-      (await cluster.run(stepper, `cat ${steps}/reached 2>/dev/null || true`)) === "" ? null : true,
-    );
-    await this.#kill(cell.victim, { source, target, stepper });
-    await this.#goOn(stepper);
-
-    // Whoever asks for it on the target gets it, whatever died; tried again as a person would.
-    const after = await cluster.eventually(`the data on ${target}`, 180_000, async () => {
-      const command = ["bash", "-c", inVolume("sha256sum /data/file")];
-      const { status, stdout } = await cluster.exec(target, command, { deadlineMs: 125_000 });
-      return status === 0 ? stdout.trim() : null;
-    });
-    this.#source = target;
-    const { copies } = await this.#rest.view("moved");
-    const live = copies.filter(({ role }) => role === "live").length;
-    const seconds = (performance.now() - startedAt) / 1000;
-    return { ...cell, seconds, sums: [this.#sum, after], live };
-  }
-
-  /** The host's agent from now on is one that stands still before this step. */
-  async #stopAt(host: string, step: StepName): Promise<void> {
-    await this.#cluster.bed.service("stop", host, "agent");
-    const agent = join(import.meta.dirname, "stepped-agent.ts");
-    const command = `${process.execPath} ${agent} /etc/flocker/agent.yml ${steps}`;
-    await this.#cluster.run(
-      host,
-      `mkdir -p ${steps}; rm -f ${steps}/reached; echo before ${step} >${steps}/stop-at
-       nohup ${command} >>/var/log/flocker/stepped.log 2>&1 & echo $! >${steps}/pid`,
-    );
-    await this.#connected();
-  }
-
-  async #kill(
-    victim: Victim,
-    at: { readonly source: string; readonly target: string; readonly stepper: string },
-  ): Promise<void> {
-    const { bed } = this.#cluster;
-    if (victim === "control") return this.#cluster.signal("h1", "control", "KILL");
-    const host = victim.startsWith("source") ? at.source : at.target;
-    if (victim.endsWith("power")) {
-      await bed.crash(host);
-      return bed.boot(host);
+    const ends: Ends = { source: this.#source, target: this.#source === "h1" ? "h2" : "h1" };
+    const begunMs = performance.now();
+    let failure: string | null = null;
+    try {
+      await this.#die(cell, ends);
+      await this.#settled(ends);
+      this.#source = ends.target;
+    } catch (error) {
+      failure = await this.#failureOf(cell, error);
+      for (const host of Object.values(ends)) await this.#hosts.goOn(host);
+      await this.#hosts.connected();
+      await this.#fresh();
     }
-    const isStepped = victim.endsWith("agent") && host === at.stepper;
-    if (isStepped) await this.#cluster.run(host, `kill -9 $(cat ${steps}/pid)`);
-    else await this.#cluster.signal(host, victim.endsWith("agent") ? "agent" : "dockerd", "KILL");
+    return { ...cell, seconds: (performance.now() - begunMs) / 1000, failure };
   }
 
-  /** Nothing stands still any more, and the host has the agent that everybody has. */
-  async #goOn(host: string): Promise<void> {
-    const over = `rm -f ${steps}/stop-at; p=$(cat ${steps}/pid 2>/dev/null) || exit 0
-      kill -TERM $p 2>/dev/null; while kill -0 $p 2>/dev/null; do sleep 0.05; done; rm ${steps}/pid`;
-    await this.#cluster.run(host, over);
-    await this.#cluster.bed.service("start", host, "agent");
-    await this.#connected();
+  async #die({ end, step, victim }: Cell, ends: Ends): Promise<void> {
+    const { cluster, rest } = this.#hosts;
+    const standing = ends[end];
+    await this.#hosts.standBefore(standing, step);
+    await rest.move(this.#id, await rest.node(ends.target));
+    await cluster.eventually(`${step} on ${standing}`, reachMsMax, () =>
+      this.#hosts.reached(standing),
+    );
+    await this.#hosts.kill(victim, ends, standing);
   }
 
-  async #connected(): Promise<void> {
-    await this.#cluster.eventually("both nodes connected", 60_000, async () => {
-      const nodes = await this.#rest.nodeViews();
-      return nodes.length === 2 && nodes.every(({ status }) => status === "connected");
-    });
+  /** The move is done, first by the record, then on the disks, then for a container. */
+  async #settled({ target }: Ends): Promise<void> {
+    const { cluster, rest } = this.#hosts;
+    const node = await cluster.eventually("the node", settleMsMax, () => rest.node(target));
+    await cluster.eventually(`the move to ${target} done without a hand`, settleMsMax, async () =>
+      isDone(await rest.view(this.#volume), node),
+    );
+    const live = await liveOnDisks(cluster, this.#id);
+    if (live.length !== 1 || live[0]?.host !== target) {
+      throw new Error(`live on disks: ${JSON.stringify(live)}, not once on ${target}`);
+    }
+    const shown = await mounted(cluster, this.#id);
+    if (shown.some(({ host }) => host !== target)) {
+      throw new Error(`mounted elsewhere than on ${target}: ${JSON.stringify(shown)}`);
+    }
+    const sum = await this.#hosts.inContainer(target, this.#volume, "sha256sum /data/file");
+    if (sum !== this.#sum) throw new Error(`the data is another: ${sum}, not ${this.#sum}`);
+    await cluster.eventually(
+      "what was received in part is removed",
+      settleMsMax,
+      async () => (await partialOnDisks(cluster, this.#id)).length === 0,
+    );
+  }
+
+  async #failureOf({ step, victim }: Cell, error: unknown): Promise<string> {
+    const view = await this.#hosts.rest.view(this.#volume).catch(String);
+    const logs = await this.#hosts.cluster.logs(40).catch(String);
+    return `${step}, ${victim}: ${textOf(error)}\n${JSON.stringify(view)}\n${logs}`;
   }
 }
 
-function inVolume(line: string): string {
-  return `docker run --rm -v moved:/data --volume-driver flocker ${image} bash -c '${line}'`;
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${textOf(error.cause)}`;
+}
+
+/** Durable on the node and shown there; nothing is left to be done. */
+function isDone({ move, copies, claim, path }: DatasetView, node: string): boolean {
+  const live = copies.filter(({ role }) => role === "live");
+  return (
+    move === null &&
+    live.length === 1 &&
+    live.every((copy) => copy.node === node && copy.settled) &&
+    claim?.node === node &&
+    path !== null
+  );
 }
 
 /** The table of what was tried, for people. */
 export function tableOf(results: readonly CellResult[]): string {
-  const rows = results.map(({ step, victim, seconds, live }) =>
-    [step.padEnd(26), victim.padEnd(15), `${seconds.toFixed(1)} s`.padStart(8), live].join("  "),
-  );
-  return [["step".padEnd(26), "killed".padEnd(15), "    time", "live"].join("  "), ...rows].join(
-    "\n",
-  );
+  const head = ["step".padEnd(26), "killed".padEnd(15), "    time"].join("  ");
+  const rows = results.map(({ step, victim, seconds, failure }) => {
+    const time = `${seconds.toFixed(1)} s`.padStart(8);
+    return [step.padEnd(26), victim.padEnd(15), time, failure === null ? "" : "FAILED"].join("  ");
+  });
+  return [head, ...rows].map((row) => row.trimEnd()).join("\n");
 }
