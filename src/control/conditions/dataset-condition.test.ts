@@ -77,7 +77,7 @@ describe("a local dataset says", () => {
   test("that its only live copy is on a node that was declared dead", () => {
     const bed = held();
     bed.disconnect(a);
-    bed.core.declareDead(a, false, bed.pass());
+    bed.declareDead(a);
     expect(why(bed)).toMatch(/which was declared dead; no other node has a copy of it/);
     expect(why(bed)).toContain("It is used again when that node is back.");
   });
@@ -89,7 +89,7 @@ describe("a local dataset says", () => {
     bed.release(a);
     bed.seal(a);
     bed.disconnect(a);
-    bed.core.declareDead(a, false, bed.pass());
+    bed.declareDead(a);
     expect(why(bed)).toContain(`flockerctl copies rescue ${bed.id} --node ${b} --as <name>`);
     const wanted = { datasetId: bed.id, node: b, name: "found" };
     expect(bed.core.rescue(wanted, bed.pass())).toMatchObject({ from: { node: b }, primary: b });

@@ -28,7 +28,7 @@ function lastBook(bed: LocalBed): UptimeBook {
 function parted(): LocalBed {
   const bed = new LocalBed().heldByA().moveTo(b);
   bed.disconnect(b);
-  bed.core.declareDead(b, false, bed.pass());
+  bed.declareDead(b);
   return bed;
 }
 
@@ -154,7 +154,7 @@ describe("a copy that diverged", () => {
     const bed = parted();
     expect(liveCopy(bed.record)?.node).toBe(a);
     expect(bed.record).toMatchObject({ claim: { node: a }, superseded: [b] });
-    const audited = bed.core.drain().writes.find(({ kind }) => kind === "audit");
+    const audited = bed.batches.at(-1)?.writes.find(({ kind }) => kind === "audit");
     expect(audited).toMatchObject({
       text: expect.stringContaining(`"promoted":[{"datasetId":"${bed.id}","node":"${a}"`),
     });
@@ -166,12 +166,12 @@ describe("a copy that diverged", () => {
   test("is not made while the only fallback is on a node that was given up too", () => {
     const bed = new LocalBed().heldByA().moveTo(b);
     bed.disconnect(a);
-    bed.core.declareDead(a, false, bed.pass());
+    bed.declareDead(a);
     bed.disconnect(b);
-    bed.core.declareDead(b, false, bed.pass());
+    bed.declareDead(b);
     expect(liveCopy(bed.record)?.node).toBe(b);
     bed.hello(a);
-    bed.core.declareDead(b, false, bed.pass());
+    bed.declareDead(b);
     expect(liveCopy(bed.record)?.node).toBe(a);
   });
 

@@ -99,8 +99,7 @@ function take(bed: LocalBed, { kind, node }: Step): void {
     case "reboot":
       return bed.reboot(node);
     case "declare_dead":
-      if (!isHere) bed.core.declareDead(node, false, bed.pass());
-      return undefined;
+      return isHere ? undefined : bed.declareDead(node);
     case "tick":
     default:
       return bed.tick(30_000);

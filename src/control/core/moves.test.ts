@@ -272,11 +272,11 @@ describe("an open move", () => {
   test("is aborted by the word that either end is dead", () => {
     const target = sealed();
     target.disconnect(b);
-    target.core.declareDead(b, false, target.pass());
+    target.declareDead(b);
     expect(target.record).toMatchObject({ move: null, claim: { node: a } });
     const source = sealed();
     source.disconnect(a);
-    source.core.declareDead(a, false, source.pass());
+    source.declareDead(a);
     expect(source.record).toMatchObject({ move: null, claim: null });
     expect(liveCopy(source.record)?.node).toBe(a);
   });

@@ -82,7 +82,7 @@ describe("recovery of a sealed move", () => {
     heard(bed, c, []);
     bed.tick(600_000);
     expect(bed.record).toMatchObject({ move: { phase: "sealed" }, claim: null });
-    bed.core.declareDead(b, false, bed.pass());
+    bed.declareDead(b);
     expect(bed.record).toMatchObject({ move: null, claim: { node: a } });
   });
 

@@ -74,7 +74,7 @@ test("what a node had when it was last heard counts while it is away, and after 
   expect(refusal(bed, b)).toMatch(/container web/);
 
   bed.disconnect(c);
-  bed.core.declareDead(c, false, bed.pass());
+  bed.declareDead(c);
   expect(refusal(bed, b)).toBe("removed");
 });
 

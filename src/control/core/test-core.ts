@@ -180,6 +180,12 @@ export class LocalBed {
     this.#drain();
   }
 
+  /** A person's word about a node that is silent. */
+  declareDead(node: NodeId): void {
+    this.core.declareDead(node, false, this.pass());
+    this.#drain();
+  }
+
   wish(node: NodeId, remainingMs = 100_000): void {
     this.say(node, { kind: "wish", datasetId: this.id, remainingMs, ageMs: 0 });
   }
