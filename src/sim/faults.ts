@@ -1,3 +1,4 @@
+import { Clones } from "./clones.ts";
 import type { Direction } from "./world/network.ts";
 import type { Host, World } from "./world/world.ts";
 
@@ -5,9 +6,11 @@ import type { Host, World } from "./world/world.ts";
 export class Faults {
   readonly #world: World;
   readonly #untilMs: number;
+  readonly clones: Clones;
 
   constructor(world: World, untilMs: number) {
     this.#world = world;
+    this.clones = new Clones(world);
     this.#untilMs = untilMs;
   }
 
@@ -17,6 +20,9 @@ export class Faults {
     this.#repeat(traits.nodeFaultMs, () => this.#onHost((host) => this.#nodeFault(host)));
     this.#repeat(traits.controlFaultMs, () => this.#controlFault());
     this.#repeat(traits.networkFaultMs, () => this.#onHost((host) => this.#networkFault(host)));
+    this.#repeat(traits.identityFaultMs, () =>
+      this.#onHost((host) => this.clones.begin(host, this.#spanMs())),
+    );
     this.#repeat(traits.storageHideMs, () => this.#hideVolumes());
     this.#repeat(traits.streamFaultMs, () => this.#onHost((host) => this.#streamFault(host)));
     this.#repeat(traits.poolFaultMs, () => this.#onHost((host) => this.#poolFault(host)));
@@ -192,6 +198,7 @@ export class Faults {
     storage.hidden.clear();
     this.#world.control?.strand.go("signal");
     this.#world.startControl();
+    this.clones.end();
     for (const host of hosts) {
       storage.cutOff(host.node, false);
       network.heal(host.node);

@@ -32,6 +32,7 @@ export class Liveness {
     await this.#simulation.runUntil(context.nowMs + mountMs);
     for (const host of world.hosts) workload.stopAll(host);
     this.#person.recover();
+    this.#faults.clones.end();
     await this.#simulation.runUntil(context.nowMs + 10_000);
     const ends = context.nowMs + boundMs;
     const wanted = this.#order();

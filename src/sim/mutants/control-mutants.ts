@@ -58,6 +58,21 @@ function helloWith(change: (hello: Hello) => Hello): ControlFlaws {
   };
 }
 
+/** Whoever speaks for a node is that node, started again. */
+export const clonesAreReboots: ControlFlaws = {
+  receive: (process, connection, message) => {
+    const { state } = process.core;
+    const heard = message.kind === "hello" ? asTheNode(state, message) : message;
+    process.run((core) => core.receive(connection.id, heard, process.nowMs));
+  },
+};
+
+function asTheNode(state: ControlProcess["core"]["state"], hello: Hello): Hello {
+  const fingerprint = state.nodes.get(hello.node)?.fingerprint ?? hello.fingerprint;
+  const instance = state.sessionOf(hello.node)?.instance ?? hello.instance;
+  return { ...hello, fingerprint, instance };
+}
+
 export const neverBehind = helloWith((hello) => ({ ...hello, seen: null }));
 export const allAgain = helloWith((hello) => ({ ...hello, recordsDigest: "" }));
 

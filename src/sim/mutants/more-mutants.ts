@@ -1,6 +1,12 @@
 import { noFlaws } from "../world/world.ts";
 import { cleanHost, listingDriver } from "./blind-host.ts";
-import { allAgain, neverBehind, opsStay, timerGrants } from "./control-mutants.ts";
+import {
+  allAgain,
+  clonesAreReboots,
+  neverBehind,
+  opsStay,
+  timerGrants,
+} from "./control-mutants.ts";
 import {
   bothWays,
   flippedBase,
@@ -30,6 +36,13 @@ export const moreMutants: readonly Mutant[] = [
     checker: "K1",
     traits: { ...attachable, exclusive: "advisory", personMs: 8_000, networkFaultMs: 8_000 },
     flaws: () => ({ ...noFlaws, agent: { host: cleanHost } }),
+  },
+  {
+    name: "b6",
+    says: "a clone of a node is taken for its reboot",
+    checker: "K1",
+    traits: { ...attachable, exclusive: "advisory", identityFaultMs: 15_000 },
+    flaws: () => ({ ...noFlaws, control: clonesAreReboots }),
   },
   {
     name: "b8",

@@ -51,7 +51,7 @@ export class LocalAgent implements Peer {
     const driver = flaws.driver?.(machine, around) ?? new ModelLocal(machine, around);
     this.serving = new Serving(machine, driver, call, options.record);
     this.#ports = {
-      node: machine.node,
+      node: machine.certificate,
       clusterId,
       host: flaws.host?.(machine, around, host) ?? new ModelLocalHost(machine, around, host),
       backend: () => driver,

@@ -105,7 +105,7 @@ export class AgentProcess {
       log: noLog,
     };
     this.#ports = {
-      node: machine.node,
+      node: machine.certificate,
       era: machine.bootId,
       clusterId,
       host: this.host,
@@ -148,7 +148,7 @@ export class AgentProcess {
       defaultSizeBytes: 1 << 28,
     };
     return {
-      node: machine.node,
+      node: machine.certificate,
       clusterId: around.clusterId,
       fingerprint: machine.fingerprint,
       bootId: machine.bootId,

@@ -233,7 +233,7 @@ export class Kernel {
   reaches(device: KernelDevice, volume: StoredVolume): boolean {
     if (!device.plugged) return false;
     if (this.#context.traits.exclusive === "advisory") return true;
-    return volume.attachment?.node === this.node && volume.attachment.era === this.era;
+    return volume.attachment?.era === this.era;
   }
 
   volume(device: KernelDevice): StoredVolume {

@@ -6,6 +6,12 @@ import { LocalPool } from "../pool/local-pool.ts";
 import type { Storage } from "./storage.ts";
 import { failure, type WorldContext } from "./world-context.ts";
 
+export type MachineName = {
+  readonly node: NodeId;
+  readonly index: number;
+  readonly certificate?: NodeId;
+};
+
 export type ChildOptions = {
   readonly dataset: DatasetId;
   /** Who waits for it; the child goes on when that has ended. */
@@ -21,6 +27,8 @@ export class Machine {
   readonly context: WorldContext;
   readonly storage: Storage;
   readonly node: NodeId;
+  /** The node that its agent speaks for: a clone has the one of another machine. */
+  readonly certificate: NodeId;
   readonly index: number;
   fingerprint: string;
   bootId: BootId;
@@ -41,10 +49,11 @@ export class Machine {
   #stoppedMs = 0;
   #stoppedAtMs: number | null = null;
 
-  constructor(context: WorldContext, storage: Storage, at: { node: NodeId; index: number }) {
+  constructor(context: WorldContext, storage: Storage, at: MachineName) {
     this.context = context;
     this.storage = storage;
     this.node = at.node;
+    this.certificate = at.certificate ?? at.node;
     this.index = at.index;
     this.fingerprint = `machine-${at.index}`;
     this.bootId = parseBootId(context.prng.uuid());

@@ -63,7 +63,7 @@ export class ModelDriver implements AttachableBackend {
         throw failure("VOLUME_BUSY", `${ref} is attached under ${attachment.generation}`);
       }
       volume.attachment = to;
-      storage.onAttachment(to.node, to.era, ref, true);
+      storage.onAttachment(to.era, ref, true);
       const device = kernel.devices.get(ref);
       if (device === undefined) throw failure("COMMAND_FAILED", "the machine was started again");
       return { path: device.path, diskSequence: device.diskSequence };
@@ -98,7 +98,7 @@ export class ModelDriver implements AttachableBackend {
       context.tell({ kind: "attachment_taken", dataset: volume.dataset, node, mounted });
     }
     volume.attachment = null;
-    storage.onAttachment(node, era, ref, false);
+    storage.onAttachment(era, ref, false);
   }
 
   async forceDetach(ref: VolumeRef, target: NodeId): Promise<void> {

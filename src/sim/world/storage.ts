@@ -52,8 +52,8 @@ export class Storage {
   readonly #unreachableFrom = new Set<NodeId>();
   #nextVolume = 1;
   #nextMkfs = 1;
-  /** What a node's kernel does when an attachment of it came or went. */
-  onAttachment: (node: NodeId, era: string, ref: string, attached: boolean) => void = () => {};
+  /** What the kernel of a machine's boot does when an attachment of it came or went. */
+  onAttachment: (era: string, ref: string, attached: boolean) => void = () => {};
   onForcedDetach: (node: NodeId, volume: StoredVolume) => void = () => {};
 
   constructor(context: WorldContext) {

@@ -58,6 +58,8 @@ export class World {
   readonly storage: Storage;
   readonly witness: Witness;
   readonly hosts: Host[] = [];
+  /** Machines that use the certificate of one of the hosts. */
+  readonly clones: Host[] = [];
   readonly clusterId: ClusterId;
   /** Local datasets of which a disk lost what it had acknowledged: a person has to help. */
   readonly damaged = new Set<DatasetId>();
@@ -73,9 +75,9 @@ export class World {
     this.medium = new StoreMedium(context.prng.uuid(), this.clusterId);
     this.storage = new Storage(context);
     this.witness = new Witness(this);
-    this.storage.onAttachment = (node, era, ref, attached) => {
-      const machine = this.host(node)?.machine;
-      if (machine?.powered !== true || machine.bootId !== era) return;
+    this.storage.onAttachment = (era, ref, attached) => {
+      const machine = this.#machines().find(({ bootId }) => bootId === era);
+      if (machine?.powered !== true) return;
       if (attached) machine.kernel.plug(ref);
       else machine.kernel.unplug(ref);
     };
@@ -85,13 +87,28 @@ export class World {
       const mounted = open.some(({ dead }) => !dead);
       context.tell({ kind: "attachment_taken", dataset: volume.dataset, node, mounted });
     };
-    for (let index = 1; index <= context.traits.nodes; index += 1) this.#addHost(index);
+    for (let index = 1; index <= context.traits.nodes; index += 1) {
+      this.hosts.push(this.#host(parseNodeId(context.prng.uuid()), { index }));
+    }
   }
 
-  #addHost(index: number): void {
+  /** Its disks are copied, and its copy is started beside it. */
+  clone({ machine: { certificate, disk, index } }: Host): Host {
+    const node = parseNodeId(this.context.prng.uuid());
+    const clone = this.#host(node, { index: index + 10, certificate });
+    clone.machine.disk = { ...disk };
+    this.clones.push(clone);
+    this.powerOn(clone);
+    return clone;
+  }
+
+  #machines(): readonly Machine[] {
+    return [...this.hosts, ...this.clones].map(({ machine }) => machine);
+  }
+
+  #host(node: NodeId, at: { readonly index: number; readonly certificate?: NodeId }): Host {
     const { context, storage } = this;
-    const node = parseNodeId(context.prng.uuid());
-    const machine = new Machine(context, storage, { node, index });
+    const machine = new Machine(context, storage, { node, ...at });
     const engine = new Engine(machine, {
       agent: () => this.host(node)?.agent ?? null,
       datasetAt: (path) => path.slice("/flocker/".length),
@@ -100,11 +117,11 @@ export class World {
       parseEmpty: (call) => this.flaws.parseEmpty?.(call) ?? null,
       forgetsAbandoned: this.flaws.forgetsAbandoned ?? false,
     });
-    this.hosts.push(new Host(machine, engine));
+    return new Host(machine, engine);
   }
 
   host(node: string): Host | undefined {
-    return this.hosts.find((host) => host.node === node);
+    return [...this.hosts, ...this.clones].find((host) => host.node === node);
   }
 
   start(): void {
