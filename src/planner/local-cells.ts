@@ -39,7 +39,7 @@ export const foreign = ({ record }: WithRecord, see: See<"foreign">): LocalDecis
       "mounted or written.",
   );
 
-export const diverged = ({ record }: WithRecord, see: See<"diverged">): LocalDecision =>
+export const diverged = ({ record }: WithRecord, see: See<"diverged" | "parted">): LocalDecision =>
   wait(
     "CLAIM_CONFLICT",
     `The copy of ${label(record)} on this node diverged at generation ` +

@@ -9,9 +9,9 @@ export type DesiredLocal =
   | { readonly kind: "seal"; readonly record: DatasetRecord; readonly move: Move }
   | { readonly kind: "receive"; readonly record: DatasetRecord; readonly move: Move }
   /** What is here is not needed any more; live and diverged copies stay. */
-  | { readonly kind: "discard"; readonly record: DatasetRecord }
+  | { readonly kind: "discard"; readonly record: DatasetRecord; readonly node: NodeId }
   /** Another copy was made live without the one here: put aside, for a person. */
-  | { readonly kind: "diverge"; readonly record: DatasetRecord }
+  | { readonly kind: "diverge"; readonly record: DatasetRecord; readonly node: NodeId }
   | { readonly kind: "cut"; readonly record: DatasetRecord }
   | { readonly kind: "operate"; readonly record: DatasetRecord; readonly op: Op }
   | { readonly kind: "nothing" }
@@ -51,9 +51,9 @@ function seals(move: Move, claim: Claim | null, ours: Claim | null): boolean {
 
 function ofCopies(record: DatasetRecord, node: NodeId): DesiredLocal {
   const mine = record.copies.filter((copy) => copy.node === node);
-  if (mine.some(({ discarding }) => discarding)) return { kind: "discard", record };
+  if (mine.some(({ discarding }) => discarding)) return { kind: "discard", record, node };
   const parted = mine.length > 0 && mine.every(({ role }) => role === "diverged");
-  return parted ? { kind: "diverge", record } : { kind: "nothing" };
+  return parted ? { kind: "diverge", record, node } : { kind: "nothing" };
 }
 
 /** What the record calls this node's copy, an incoming one last; null when it knows of none. */

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { LocalCopy } from "../domain/local-copy.ts";
 import type { Claim, DatasetRecord, Move } from "../domain/record.ts";
 import { boots, freshLocal, nodes, ops } from "../domain/record-samples.ts";
@@ -74,9 +74,35 @@ test("what is not ours is seen before everything else", () => {
 
 test("what is spare or to be put aside is found beside what stays", () => {
   const diverged = { kind: "diverged", identity: identityOf(2) } as const;
-  expect(chooseCopy([diverged, sealed(3)], { kind: "discard", record })).toEqual(sealed(3));
-  expect(chooseCopy([diverged], { kind: "discard", record })).toEqual({ kind: "absent" });
-  expect(chooseCopy([diverged, live(3)], { kind: "diverge", record })).toEqual(live(3));
-  expect(chooseCopy([diverged], { kind: "diverge", record })).toEqual(diverged);
+  expect(chooseCopy([diverged, sealed(3)], { kind: "discard", record, node: a })).toEqual(
+    sealed(3),
+  );
+  expect(chooseCopy([diverged], { kind: "discard", record, node: a })).toEqual({ kind: "absent" });
+  expect(chooseCopy([diverged, live(3)], { kind: "diverge", record, node: a })).toEqual(live(3));
+  expect(chooseCopy([diverged], { kind: "diverge", record, node: a })).toEqual(diverged);
   expect(chooseCopy([], use)).toEqual({ kind: "absent" });
+});
+
+describe("what the record calls diverged", () => {
+  const copy = { node: a, generation: 5, sinceMs: 1, settled: true, discarding: false };
+  const gone = { ...copy, role: "diverged" } as const;
+  const coming = { ...copy, role: "replica" } as const;
+  const parted = { kind: "parted", identity: identityOf(6) };
+  const aside = { kind: "diverged", identity: identityOf(4) } as const;
+
+  test("is put aside before anything is received or discarded beside it", () => {
+    const known = { ...record, copies: [gone, coming] };
+    const discard: DesiredLocal = { kind: "discard", record: known, node: a };
+    for (const want of [{ ...receive, record: known }, discard]) {
+      for (const there of [live(6), sealed(6)]) expect(chooseCopy([there], want)).toEqual(parted);
+      expect(chooseCopy([aside], want)).toEqual({ kind: "absent" });
+    }
+    expect(chooseCopy([aside, sealed(6)], discard)).toEqual(sealed(6));
+  });
+
+  test("is another one than a fallback that the record knows as well", () => {
+    const known = { ...record, copies: [gone, { ...copy, role: "fallback" as const }, coming] };
+    const discard: DesiredLocal = { kind: "discard", record: known, node: a };
+    expect(chooseCopy([sealed(6)], discard)).toEqual(sealed(6));
+  });
 });

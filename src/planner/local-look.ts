@@ -1,30 +1,40 @@
 import { unreachable } from "../lib/assert.ts";
-import type { OpId } from "../domain/ids.ts";
+import type { NodeId, OpId } from "../domain/ids.ts";
 import type { LocalCopy } from "../domain/local-copy.ts";
+import type { DatasetRecord } from "../domain/record.ts";
 import type { DesiredLocal } from "./local-desired.ts";
+import type { ObservedLocal } from "./observed.ts";
 
 type Of<Kind extends LocalCopy["kind"]> = Extract<LocalCopy, { readonly kind: Kind }>;
 type Absent = { readonly kind: "absent" };
 type Content = Of<"live" | "sealed" | "received">;
+type Parted = Extract<ObservedLocal, { readonly kind: "parted" }>;
 
 /**
  * The one of a pool's copies that matters for what is desired. A pool may have several of one
  * dataset: the fallback of an earlier move beside what a later one brings. Whichever descends from
  * the latest claim is the newest; an older one is never taken for it.
  */
-export function chooseCopy(copies: readonly LocalCopy[], want: DesiredLocal): LocalCopy | Absent {
+export function chooseCopy(
+  copies: readonly LocalCopy[],
+  want: DesiredLocal,
+): LocalCopy | Absent | Parted {
   const foreign = copies.find((one): one is Of<"foreign"> => one.kind === "foreign");
   if (foreign !== undefined) return foreign;
   switch (want.kind) {
     case "receive":
-      return incoming(copies, want.move.id);
+      return parted(copies, want.record, want.move.target) ?? incoming(copies, want.move.id);
     case "seal":
       // What was sealed stands for what it was made of, never for something later beside it.
       return newest(copies, ["live", "sealed", "received"]) ?? remainder(copies);
     case "diverge":
-      return stateOf(copies, ["live", "sealed", "diverged"]) ?? { kind: "absent" };
+      return (
+        parted(copies, want.record, want.node) ??
+        stateOf(copies, ["live", "sealed", "diverged"]) ?? { kind: "absent" }
+      );
     case "discard":
       return (
+        parted(copies, want.record, want.node) ??
         stateOf(copies, ["sealed", "received", "base", "partial", "live"]) ?? { kind: "absent" }
       );
     case "operate":
@@ -40,6 +50,23 @@ export function chooseCopy(copies: readonly LocalCopy[], want: DesiredLocal): Lo
     default:
       return unreachable(want);
   }
+}
+
+/**
+ * What the record calls diverged and was not put aside yet: that comes before everything that is
+ * received, promoted or discarded here, as it would go with it.
+ */
+function parted(copies: readonly LocalCopy[], record: DatasetRecord, node: NodeId): Parted | null {
+  const mine = record.copies.filter((one) => one.node === node);
+  const known = mine.filter(({ role }) => role === "diverged");
+  const aside = copies.filter(({ kind }) => kind === "diverged");
+  if (known.length <= aside.length) return null;
+  // Then what stands there is that one.
+  if (mine.some(({ role }) => role === "live" || role === "fallback")) return null;
+  const found = copies.find(
+    (one): one is Of<"live" | "sealed"> => one.kind === "live" || one.kind === "sealed",
+  );
+  return found === undefined ? null : { kind: "parted", identity: found.identity };
 }
 
 /** What this move brought; a live volume, as nothing is received beside one. */

@@ -61,6 +61,7 @@ export const localObservations: Arbitrary<ObservedLocal> = oneof(
     changed: boolean(),
   }),
   recordOf({ kind: constant("diverged"), identity: identities }),
+  recordOf({ kind: constant("parted"), identity: identities }),
   recordOf({ kind: constant("foreign"), detail: constant("it holds garbage") }),
   recordOf({ kind: constant("held"), holders: someHolders }),
   recordOf({ kind: constant("shown"), holders: someHolders }),

@@ -79,6 +79,7 @@ const use: Row<"use"> = {
     );
   },
   diverged,
+  parted: diverged,
   foreign,
   held,
   shown: () => done,
@@ -122,6 +123,7 @@ const release: Row<"release"> = {
   live: released,
   sealed: released,
   diverged: released,
+  parted: released,
   foreign: released,
   held,
   shown: (want, see) => hideOrWait(want, see, want.claim.generation),
@@ -163,6 +165,7 @@ const seal: Row<"seal"> = {
       : act({ ...sealBase(want), kind: "seal_live", move: want.move.id })),
   sealed: (want, see) => sealedForMove(want, see),
   diverged,
+  parted: diverged,
   foreign,
   held,
   shown: (want, see) =>
@@ -194,6 +197,9 @@ function receiveStage({ record, move }: Want<"receive">, stage: StreamStage): Lo
 const nextStage = (want: Want<"receive">): LocalDecision =>
   receiveStage(want, want.move.phase === "precopy" ? "base" : "delta");
 
+const divergeIt = ({ record }: WithRecord): LocalDecision =>
+  act({ ...base(record, null), kind: "diverge_live" });
+
 /** Received beside whatever is here: a base at most, never written to and never replaced. */
 const receive: Row<"receive"> = {
   unknown: look,
@@ -214,9 +220,10 @@ const receive: Row<"receive"> = {
   },
   received: ({ move }) => report({ kind: "received", move: move.id }),
   // Not what the record calls live: kept for a person, as nothing is received over it.
-  live: ({ record }) => act({ ...base(record, null), kind: "diverge_live" }),
+  live: divergeIt,
   sealed: nextStage,
   diverged: nextStage,
+  parted: divergeIt,
   foreign,
   held,
   shown: held,
@@ -244,13 +251,11 @@ const discard: Row<"discard"> = {
     );
   },
   diverged: discarded,
+  parted: divergeIt,
   foreign,
   held,
   shown: held,
 };
-
-const divergeIt = ({ record }: WithRecord): LocalDecision =>
-  act({ ...base(record, null), kind: "diverge_live" });
 
 /** The record went on with another copy; what stands here is kept, and never shown. */
 const diverge: Row<"diverge"> = {
@@ -263,6 +268,7 @@ const diverge: Row<"diverge"> = {
   live: divergeIt,
   sealed: divergeIt,
   diverged: () => done,
+  parted: divergeIt,
   foreign,
   held,
   shown: (want) => act({ ...base(want.record, null), kind: "stop_access" }),
@@ -285,6 +291,7 @@ const cut: Row<"cut"> = {
   live: isCut,
   sealed: isCut,
   diverged: isCut,
+  parted: isCut,
   foreign: isCut,
   held: stop,
   shown: stop,
@@ -307,6 +314,7 @@ const operate: Row<"operate"> = {
   live: destroy,
   sealed: destroy,
   diverged,
+  parted: diverged,
   foreign,
   held,
   shown: held,
@@ -324,6 +332,7 @@ const nothing: Row<"nothing"> & Row<"unknown"> = {
   live: idle,
   sealed: idle,
   diverged: idle,
+  parted: idle,
   foreign: idle,
   held: idle,
   shown: idle,

@@ -100,7 +100,7 @@ export function standsLocal(side: Side, action: LocalAction): boolean {
     case "receive":
       return kind === "receive_copy" ? action.move.id === want.move.id : kind === "diverge_live";
     case "discard":
-      return kind === "discard_copy";
+      return kind === "discard_copy" || kind === "diverge_live";
     case "diverge":
       return kind === "diverge_live" || kind === "stop_access";
     case "cut":

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import { ops } from "../../domain/record-samples.ts";
 import { liveCopy } from "../../domain/record.ts";
 import { silentLogger } from "../../lib/log.ts";
 import { a, b, type BenchNode, datasetId, MoveBench } from "./move-bench.ts";
@@ -15,6 +16,8 @@ beforeEach(async () => {
   await bench.until(() => source.shown);
 });
 
+const putAside = (): readonly object[] =>
+  target.pool.at(datasetId).diverged.map(({ files }) => Object.fromEntries(files));
 const seals = (): number => source.done.filter((step) => step === "seal_live").length;
 const moved = (): boolean => bench.record.move === null && liveCopy(bench.record)?.node === b;
 
@@ -198,6 +201,52 @@ describe("a move", () => {
     await bench.until(() => source.shown);
 
     expect(source.read()).toEqual({ file: "2" });
+  });
+});
+
+describe("what diverged, and could not be put aside yet", () => {
+  const [, third, , second] = ops;
+
+  /** At `b`, sealed on its way back to `a` when a person gave `b` up; somebody has it open. */
+  async function parted(): Promise<Disposable> {
+    bench.openMove(b);
+    await bench.until(moved);
+    bench.grant(b);
+    await bench.until(() => target.shown);
+    target.write("file", "only here");
+    const { volume } = target.pool.at(datasetId);
+    if (volume === null) throw new Error("no volume");
+    let holder: Disposable | null = null;
+    bench.beforeConfirm = () => {
+      holder ??= target.pool.hold(volume, false);
+      bench.event({ kind: "overridden", node: b, op: bench.record.lineage, atMs: 1 });
+    };
+    bench.event({ kind: "move_opened", move: second, target: a, atMs: 1 });
+    await bench.until(() => liveCopy(bench.record)?.node === a && bench.record.move === null);
+    bench.beforeConfirm = null;
+    bench.event({ kind: "move_opened", move: third, target: b, atMs: 2 });
+    await bench.quiet();
+    if (holder === null) throw new Error("nobody was given up");
+    return holder;
+  }
+  test("outlives a move to its node that is aborted", async () => {
+    const holder = await parted();
+    bench.event({ kind: "move_aborted", move: third });
+    holder[Symbol.dispose]();
+    await bench.until(() => bench.record.copies.every(({ discarding }) => !discarding));
+
+    expect(putAside()).toEqual([{ file: "only here" }]);
+  });
+
+  test("outlives a move to its node that is committed", async () => {
+    const holder = await parted();
+    holder[Symbol.dispose]();
+    await bench.until(moved);
+    bench.grant(b);
+    await bench.until(() => target.shown);
+
+    expect(target.read()).toEqual({});
+    expect(putAside()).toEqual([{ file: "only here" }]);
   });
 });
 

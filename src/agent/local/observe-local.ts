@@ -72,7 +72,7 @@ async function lookInPool(asked: Asked, at: At, call: Call): Promise<LocalLook> 
 
 /** Somebody may have files of it open: it is, or was, what containers wrote to. */
 function isInPlace({ kind }: ReturnType<typeof chooseCopy>): boolean {
-  return kind === "live" || kind === "sealed";
+  return kind === "live" || kind === "sealed" || kind === "parted";
 }
 
 async function observedOf(
@@ -93,6 +93,7 @@ async function observedOf(
     case "base":
     case "partial":
     case "diverged":
+    case "parted":
     case "foreign":
       return chosen;
     default:
