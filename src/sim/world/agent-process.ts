@@ -194,8 +194,10 @@ export class AgentProcess {
     this.strand.deliver(() => this.step({ kind: "called", callId, call }));
   }
 
-  received(message: ToAgent): void {
+  /** A socket that was closed here gives nothing more, whatever had come before on it. */
+  received(connection: Connection, message: ToAgent): void {
     this.strand.deliver(() => {
+      if (this.connection !== connection) return;
       this.#heardAtMs = this.machine.nowMs;
       if (message.kind === "ping") {
         if (message.nonce > 0) this.connection?.toControl.send(message);

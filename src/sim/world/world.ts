@@ -222,7 +222,7 @@ export class World {
       { id, node: host.node, network, hearsClosed: this.flaws.control.hearsClosed ?? false },
       {
         agent: {
-          received: (message) => agent.received(message),
+          received: (message) => agent.received(connection, message),
           closed: () => {
             agent.closed(connection);
             this.#resetAtControl(connection);
