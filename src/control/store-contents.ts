@@ -1,6 +1,6 @@
 import { type Static, Type } from "typebox";
 import { Compile } from "typebox/compile";
-import type { BootId, ClusterId, NodeId } from "../domain/ids.ts";
+import type { BootId, ClusterId, DatasetId, NodeId } from "../domain/ids.ts";
 import { FlockerError, messageOf } from "../lib/errors.ts";
 import type { Mode } from "../protocol/agent-messages.ts";
 import { poolSchema } from "../protocol/agent-schema.ts";
@@ -39,6 +39,7 @@ const nodeEntrySchema = Type.Object({
   declaredDead: Type.Boolean(),
   clashWith: orNull(text),
   wentBack: Type.Boolean(),
+  unforced: Type.Optional(Type.Array(uuid<DatasetId>())),
 });
 /** Does not compile when the schema and the type of the core part ways. */
 export const nodeEntryIsTheType: Same<

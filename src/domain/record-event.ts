@@ -38,6 +38,8 @@ export type RecordEvent =
       readonly node: NodeId;
       /** Nodes whose fallbacks nobody can get at either: none of them is made live. */
       readonly away?: readonly NodeId[];
+      /** A recovery goes on without it: it may have been granted what no store remembers. */
+      readonly unheard?: boolean;
       readonly op: OpId;
       readonly atMs: number;
     }

@@ -158,7 +158,7 @@ export function eventOf(record: DatasetRecord, choice: Choice): RecordEvent {
     case "claim_forgotten":
       return { kind, node: by.node };
     case "overridden":
-      return { kind, node: by.node, op: at(ops, number), atMs: number };
+      return { kind, node: by.node, unheard: !fitting, op: at(ops, number), atMs: number };
     case "residue_cleared":
     case "cut_reported":
       return { kind, by };

@@ -205,9 +205,11 @@ function takenAway(
 ): DatasetRecord | Refusal {
   const held = record.claim?.node === event.node;
   if (record.poolKind === "local") return localTakenAway(record, event);
-  if (!held && record.residue !== event.node) return refuse("no_claim");
-  if (record.op !== null) return refuse("op_open");
   const mayBeAttached = record.volume.kind === "exists" || record.volume.kind === "creating";
+  const unknown = event.kind === "overridden" && event.unheard === true;
+  const perhaps = unknown && record.claim === null && mayBeAttached;
+  if (!held && record.residue !== event.node && !perhaps) return refuse("no_claim");
+  if (record.op !== null) return refuse("op_open");
   // What somebody else holds by now is attached to that one.
   const free = held || record.claim === null;
   const op: Op | null =

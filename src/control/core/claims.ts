@@ -14,6 +14,7 @@ export function pump(state: CoreState, datasetId: DatasetId, nowMs: number): voi
   // What a doubted store remembers is told to nobody: an agent would act on claims long ended.
   if (!state.records.has(datasetId) || state.mode.kind !== "normal") return;
   abortMove(state, datasetId, nowMs);
+  forceOffUnheard(state, datasetId, nowMs);
   advanceDeletion(state, datasetId);
   advanceOp(state, datasetId, nowMs);
   openMove(state, datasetId, nowMs);
@@ -22,6 +23,18 @@ export function pump(state: CoreState, datasetId: DatasetId, nowMs: number): voi
   openMove(state, datasetId, nowMs);
   const record = state.records.get(datasetId);
   if (record !== undefined) pushRecord(state, record, wantedBy(state, record, nowMs));
+}
+
+/** One node after the other, and before anything else happens to the dataset (hazards F10). */
+function forceOffUnheard(state: CoreState, datasetId: DatasetId, nowMs: number): void {
+  if (state.records.get(datasetId)?.op !== null) return;
+  for (const entry of state.nodes.values()) {
+    if (entry.unforced?.includes(datasetId) !== true) continue;
+    const unforced = entry.unforced.filter((id) => id !== datasetId);
+    state.saveNode({ ...entry, unforced });
+    const word = { node: entry.nodeId, unheard: true, op: state.newOp(), atMs: nowMs };
+    if (state.apply(datasetId, { kind: "overridden", ...word }) === null) return;
+  }
 }
 
 function advanceDeletion(state: CoreState, datasetId: DatasetId): void {

@@ -158,6 +158,7 @@ function admit(state: CoreState, connection: ConnectionId, message: Hello, nowMs
     declaredDead: false,
     clashWith: former?.clashWith ?? null,
     wentBack,
+    unforced: former?.unforced ?? [],
   };
   state.saveNode(entry);
   const session: Session = {

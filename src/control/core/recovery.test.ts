@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { type NodeId, type OpId, parseDatasetId } from "../../domain/ids.ts";
 import { type DatasetRecord, liveCopy } from "../../domain/record.ts";
 import type { HeldCopy, Holding } from "../../protocol/agent-messages.ts";
-import { a, b, c, LocalBed, uuid } from "./test-core.ts";
+import { assert } from "../../lib/assert.ts";
+import { a, b, c, LocalBed, pool, uuid } from "./test-core.ts";
 
 function held(kind: HeldCopy["kind"], generation: number, move: OpId | null = null): HeldCopy {
   return { kind, pool: "disks", generation, move };
@@ -171,5 +172,96 @@ describe("recovery of what agents were told last", () => {
       expect([early, later].map((one) => nameIn(bed, one))).toEqual([undefined, "db"]);
       expect(bed.core.state.names.get("db")).toBe(later.datasetId);
     }
+  });
+});
+
+/** Of a storage that every node reaches; nobody has it, as far as the backup knows. */
+function idle(): DatasetRecord {
+  const { record } = new LocalBed().heldByA({ pool: pool.name });
+  return { ...record, claim: null };
+}
+
+function opOf(bed: LocalBed): OpId {
+  const { op } = bed.record;
+  assert(op !== null, "an op is open");
+  return op.id;
+}
+
+describe("recovery without a node that a person gave up", () => {
+  test("grants a volume only once that node is forced off it, under a generation it never had", () => {
+    const bed = recovering(new LocalBed().heldByA(), [idle()]);
+    heard(bed, a, []);
+    heard(bed, b, []);
+    bed.core.declareDead(c, false, bed.pass());
+
+    expect(bed.record).toMatchObject({
+      claim: null,
+      superseded: [c],
+      op: { kind: "force_detach", target: c, executor: { node: a } },
+    });
+
+    bed.report(a, { kind: "op_done", op: opOf(bed) });
+    expect(bed.record).toMatchObject({ op: null, claim: { node: a } });
+    // What it was granted in the history that is lost, nobody can know.
+    expect(bed.record.generation).toBeGreaterThan(1_000_000);
+  });
+
+  test("forces off each of several, one after the other", () => {
+    const bed = recovering(new LocalBed().heldByA(), [idle()]);
+    heard(bed, a, []);
+    bed.core.declareDead(b, false, bed.pass());
+    bed.core.declareDead(c, false, bed.pass());
+
+    expect(bed.record).toMatchObject({ claim: null, op: { target: b } });
+    bed.report(a, { kind: "op_done", op: opOf(bed) });
+    expect(bed.record).toMatchObject({ claim: null, op: { target: c } });
+    bed.report(a, { kind: "op_done", op: opOf(bed) });
+    expect(bed.record).toMatchObject({ claim: { node: a }, op: null, superseded: [b, c] });
+  });
+
+  test("leaves who has it in use alone", () => {
+    const bed = recovering(new LocalBed().heldByA(), [idle()]);
+    heard(bed, a, [], {});
+    bed.hello(b, {
+      holdings: [
+        {
+          datasetId: bed.id,
+          name: "db",
+          generation: 3,
+          mounted: true,
+          claim: 3,
+          record: null,
+          copies: [],
+        },
+      ],
+    });
+    bed.core.declareDead(c, false, bed.pass());
+
+    expect(bed.record).toMatchObject({ op: null, claim: { node: b, generation: 3 } });
+    expect(bed.record.generation).toBe(3);
+  });
+
+  test("asks nothing of what was created since", () => {
+    const bed = recovering(new LocalBed().heldByA(), [idle()]);
+    heard(bed, a, []);
+    heard(bed, b, []);
+    bed.core.declareDead(c, false, bed.pass());
+    const made = bed.create({ pool: pool.name, metadata: { name: "new" } });
+
+    const record = bed.core.state.records.get(made.datasetId);
+    expect(record).toMatchObject({ op: null, claim: { node: a } });
+  });
+
+  test("has it cut what it may have when it comes back after all", () => {
+    const bed = recovering(new LocalBed().heldByA(), [idle()]);
+    heard(bed, a, []);
+    heard(bed, b, []);
+    bed.core.declareDead(c, false, bed.pass());
+    bed.report(a, { kind: "op_done", op: opOf(bed) });
+
+    bed.hello(c);
+    expect(bed.told(c)?.record.superseded).toEqual([c]);
+    bed.report(c, { kind: "cut_done" });
+    expect(bed.record).toMatchObject({ superseded: [], claim: { node: a }, residue: c });
   });
 });

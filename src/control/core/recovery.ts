@@ -8,6 +8,9 @@ import { pushAllNames, pushAllRecords } from "./push.ts";
 import type { Session } from "./state.ts";
 import { wantedBy } from "./moves.ts";
 
+/** More than a node can have been granted of one dataset between a backup and its restore. */
+const generationsPassed = 2 ** 20;
+
 /** Tells every session of a change of mode. */
 export function modeChanged(state: CoreState): void {
   for (const session of state.sessions.values()) {
@@ -154,6 +157,7 @@ export function endWhenHeard(state: CoreState, nowMs: number): boolean {
     return false;
   }
   settleCopies(state, nowMs);
+  passUnheard(state, nowMs);
   state.mode = { kind: "normal" };
   state.writeRecovered();
   state.log("info", "store.recovered", { datasets: state.records.size });
@@ -164,6 +168,32 @@ export function endWhenHeard(state: CoreState, nowMs: number): boolean {
     pushAllRecords(state, session, (record) => wantedBy(state, record, nowMs), "");
   }
   return true;
+}
+
+/**
+ * Whoever was given up and not heard, in this recovery or as the backup has it, may have been
+ * granted what no store remembers (hazards F10): no such generation is given to anybody else, and
+ * what it may have attached is forced off it before anything is granted.
+ */
+function passUnheard(state: CoreState, nowMs: number): void {
+  const unheard = [...state.nodes.values()].filter(
+    ({ nodeId, declaredDead }) => declaredDead && state.sessionOf(nodeId) === null,
+  );
+  if (unheard.length === 0) return;
+  const idle = [...state.records.values()].filter(({ claim }) => claim === null);
+  for (const { datasetId, generation } of idle) {
+    const passed = generation + generationsPassed;
+    state.apply(datasetId, { kind: "generation_raised", generation: passed });
+  }
+  for (const entry of unheard) {
+    const unforced = idle.flatMap(({ datasetId }) => {
+      if (state.records.get(datasetId)?.op?.target === entry.nodeId) return [];
+      const word = { node: entry.nodeId, unheard: true, op: state.newOp(), atMs: nowMs };
+      const refused = state.apply(datasetId, { kind: "overridden", ...word });
+      return refused?.reason === "op_open" ? [datasetId] : [];
+    });
+    state.saveNode({ ...entry, unforced });
+  }
 }
 
 /** What the nodes' own disks have decides about local datasets, now that all were heard. */

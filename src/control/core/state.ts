@@ -27,6 +27,11 @@ export type NodeEntry = {
   /** Another machine said hello with this node's certificate. */
   readonly clashWith: string | null;
   readonly wentBack: boolean;
+  /**
+   * A recovery went on without this node by a person's word. What it was granted in the history
+   * that is lost nobody knows: it may have these attached, and is to be forced off them.
+   */
+  readonly unforced?: readonly DatasetId[];
 };
 
 export type ConnectionId = string;
