@@ -71,3 +71,12 @@ test("an agent whose files were moved away is not taken for a machine that was s
   expect(core.state.currentOf.get(node)).toBe("a0");
   expect(conditionOf(core)).toBeNull();
 });
+
+test("a node that was served by a later start than the store knows sets the store in doubt, not itself", () => {
+  const { core, hello } = acknowledged();
+  const later = { ...core.state.point(), term: 2, instance: uuid(4), revision: 0 };
+  core.receive("a0", { ...hello, seen: later }, 4);
+  expect(core.state.currentOf.get(node)).toBe("a0");
+  expect(core.state.mode).toMatchObject({ code: "STORE_WENT_BACK" });
+  expect(conditionOf(core)).toBeNull();
+});

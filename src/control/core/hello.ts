@@ -226,7 +226,10 @@ function isBehind(state: CoreState, former: NodeEntry, message: Hello): boolean 
   if (former.wentBack && former.bootId === message.bootId) return true;
   if (former.formerBootIds.includes(message.bootId)) return true;
   if (former.bootId !== message.bootId || former.ackedStoreId !== state.storeId) return false;
-  return message.seen !== null && message.seen.revision < former.ackedRevision;
+  const { seen } = message;
+  // Who was served by another start than this store remembers proves that the store went back.
+  if (seen === null || verdictOn(state, seen) !== null) return false;
+  return seen.revision < former.ackedRevision;
 }
 
 /** The reboot of a node ends its old era's claims and the ops that it carried out. */
