@@ -199,6 +199,7 @@ export class Faults {
     this.#world.control?.strand.go("signal");
     this.#world.startControl();
     this.clones.end();
+    this.#world.killTwin();
     for (const host of hosts) {
       storage.cutOff(host.node, false);
       network.heal(host.node);

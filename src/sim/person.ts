@@ -82,6 +82,10 @@ export class Person {
   /** An old backup is put back, or the store is lost; either way it says so and is recovered. */
   #storeFault(): void {
     const { prng, clock, marks } = this.#world.context;
+    if (prng.chance(0.3)) {
+      this.#copyStore();
+      return;
+    }
     if (this.#backup === null) {
       this.#backup = this.#world.medium.copy();
       return;
@@ -101,6 +105,14 @@ export class Person {
       this.#world.startControl();
       clock.after(prng.between(1_000, 2 * noticeMs), () => this.recover());
     });
+  }
+
+  /** Its files are on another machine too, and run there, until somebody sees it. */
+  #copyStore(): void {
+    const { prng, clock } = this.#world.context;
+    if (this.#world.control === null || this.#world.twin !== null) return;
+    this.#world.startTwin();
+    clock.after(prng.between(10_000, 100_000), () => this.#world.killTwin());
   }
 
   /** `flocker control recover`, as long as the service says that it is needed. */

@@ -1,6 +1,7 @@
 import { datasetCondition } from "../control/conditions/dataset-condition.ts";
 import type { DatasetId } from "../domain/ids.ts";
 import type { DatasetRecord } from "../domain/record.ts";
+import { isWith } from "./world/witness.ts";
 import type { Host, World } from "./world/world.ts";
 import type { WorldEvent } from "./world/world-event.ts";
 
@@ -27,6 +28,8 @@ export class Reader {
     const { control } = this.#world;
     if (control?.strand.running !== true) return;
     const { state } = control.core;
+    // A doubted store tells the nodes nothing of who waits, and says so in front of all else.
+    if (state.mode.kind !== "normal") return;
     for (const record of state.records.values()) {
       const message = datasetCondition(state, record, control.nowMs)?.message ?? "";
       const host = this.#spokenOf(record, message);
@@ -60,8 +63,9 @@ export class Reader {
 
   #isConnected({ node, machine, agent }: Host): boolean {
     const { control, network } = this.#world;
+    if (!isWith(control, agent)) return false;
     const session = control?.core.state.sessionOf(node)?.number ?? null;
-    const running = !machine.stopped && agent?.strand.running === true;
+    const running = !machine.stopped && agent.strand.running;
     if (!running || session === null || !network.reachable(node)) return false;
     return agent.core.state.link?.session === session;
   }

@@ -73,6 +73,18 @@ function asTheNode(state: ControlProcess["core"]["state"], hello: Hello): Hello 
   return { ...hello, fingerprint, instance };
 }
 
+/** Terms are compared, not who began them. */
+export const anyInstance: ControlFlaws = {
+  receive: (process, connection, message) => {
+    const { starts } = process.core.state;
+    const seen = message.kind === "hello" ? message.seen : null;
+    const own = starts.find(({ term }) => term === seen?.term);
+    const same = message.kind === "hello" && seen !== null && own !== undefined;
+    const heard = same ? { ...message, seen: { ...seen, instance: own.instance } } : message;
+    process.run((core) => core.receive(connection.id, heard, process.nowMs));
+  },
+};
+
 export const neverBehind = helloWith((hello) => ({ ...hello, seen: null }));
 export const allAgain = helloWith((hello) => ({ ...hello, recordsDigest: "" }));
 

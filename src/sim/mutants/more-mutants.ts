@@ -2,6 +2,7 @@ import { noFlaws } from "../world/world.ts";
 import { cleanHost, listingDriver } from "./blind-host.ts";
 import {
   allAgain,
+  anyInstance,
   clonesAreReboots,
   neverBehind,
   opsStay,
@@ -50,6 +51,13 @@ export const moreMutants: readonly Mutant[] = [
     checker: "K2",
     traits: { ...attachable, storeFaultMs: 20_000 },
     flaws: () => ({ ...noFlaws, control: neverBehind, trustsBackups: true }),
+  },
+  {
+    name: "b10",
+    says: "two control services of one term are taken for one",
+    checker: "K2",
+    traits: { ...attachable, storeFaultMs: 15_000, networkFaultMs: 8_000 },
+    flaws: () => ({ ...noFlaws, control: anyInstance, trustsCopies: true }),
   },
   {
     name: "b12",

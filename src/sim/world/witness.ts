@@ -2,6 +2,8 @@ import type { PluginAnswer } from "../../agent/core/plugin-call.ts";
 import type { DatasetId, NodeId } from "../../domain/ids.ts";
 import { type DatasetRecord, nameOf } from "../../domain/record.ts";
 import type { NameEntry } from "../../protocol/agent-messages.ts";
+import type { AgentProcess } from "./agent-process.ts";
+import type { ControlProcess } from "./control-process.ts";
 import type { StoreMedium } from "./store-medium.ts";
 import type { World } from "./world.ts";
 
@@ -9,6 +11,15 @@ const requestMs = 130_000;
 const abandonedGraceMs = [8_000, 25_000, 60_000];
 
 type Told = { readonly dataset: DatasetId; readonly hosts: Map<string, number> };
+
+/** Its connection leads to this control service. */
+export function isWith(
+  control: ControlProcess | null,
+  agent: AgentProcess | null,
+): agent is AgentProcess {
+  const id = agent?.connection?.id;
+  return id !== undefined && control?.connections.has(id) === true;
+}
 
 /** Says what happened, for the checkers: it looks at the world, never into a core. */
 export class Witness {
@@ -41,7 +52,9 @@ export class Witness {
     // A session that the agent was not welcomed to yet is none: that host is still cut off.
     const live = hosts.filter(({ node, agent }) => {
       const session = control?.core.state.sessionOf(node)?.number ?? null;
-      return session !== null && agent?.core.state.link?.session === session;
+      return (
+        session !== null && isWith(control, agent) && agent.core.state.link?.session === session
+      );
     });
     const hostsTold = new Map(live.map(({ node }) => [node, context.nowMs]));
     this.#told.set(name, { dataset, hosts: hostsTold });
@@ -85,6 +98,10 @@ export class Witness {
     this.#named(record, "store");
     this.#moved(record, claim.node);
     if (claim.before !== null) context.marks.hit("wish granted");
+  }
+
+  twinDurable(record: DatasetRecord): void {
+    this.#named(record, "store");
   }
 
   #moved(record: DatasetRecord, to: NodeId): void {

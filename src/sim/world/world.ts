@@ -28,6 +28,8 @@ export type Flaws = {
   readonly forgetsAbandoned?: boolean;
   /** A restored backup bears no mark. */
   readonly trustsBackups?: boolean;
+  /** A copied store does not ask whether the other one still runs. */
+  readonly trustsCopies?: boolean;
 };
 
 export const noFlaws: Flaws = { agent: {}, control: {} };
@@ -65,6 +67,8 @@ export class World {
   readonly damaged = new Set<DatasetId>();
   medium: StoreMedium;
   control: ControlProcess | null = null;
+  /** A second control service on a copy of the store. */
+  twin: ControlProcess | null = null;
   wallOffsetMs = 1_700_000_000_000;
   #nextConnection = 1;
 
@@ -148,6 +152,41 @@ export class World {
     if (control === null) return;
     this.context.marks.hit("control killed");
     this.control = null;
+    this.#endControl(control);
+  }
+
+  /** The store is copied while it is down, and both are started: in the same term. */
+  startTwin(): void {
+    if (this.twin !== null) return;
+    const { context } = this;
+    const medium = this.medium.copy();
+    this.killControl();
+    this.startControl();
+    if (this.flaws.trustsCopies !== true) {
+      context.marks.hit("store copy read-only");
+      const message = "This store was copied from another machine: flocker control recover";
+      medium.readOnly = { kind: "read_only", code: "TWO_CONTROL_SERVICES", message };
+    }
+    this.twin = new ControlProcess(context, medium, {
+      wallMs: this.wallOffsetMs + context.nowMs,
+      flaws: this.flaws.control,
+      events: {
+        created: () => {},
+        durable: (batch) => {
+          for (const write of batch.writes) {
+            if (write.kind === "record") this.witness.twinDurable(write.record);
+          }
+        },
+      },
+    });
+  }
+
+  killTwin(): void {
+    if (this.twin !== null) this.#endControl(this.twin);
+    this.twin = null;
+  }
+
+  #endControl(control: ControlProcess): void {
     control.kill();
     for (const connection of control.connections.values()) this.#resetAtAgent(connection);
   }
@@ -213,7 +252,9 @@ export class World {
   }
 
   #dial(host: Host, agent: AgentProcess): Connection | null {
-    const { control, network, context } = this;
+    const { network, context } = this;
+    // Its name leads to one of the two machines.
+    const control = this.twin !== null && context.prng.chance(0.5) ? this.twin : this.control;
     if (control === null || !control.strand.alive || !network.reachable(host.node)) return null;
     const id = `k${this.#nextConnection}`;
     this.#nextConnection += 1;
