@@ -94,9 +94,10 @@ export interface LocalBackend extends AsyncDisposable {
   reopen(volume: MadeLive, call: Call): Promise<void>;
   /**
    * Writes one stage of a move to `sink` and ends it. `base` is a snapshot that is taken at the
-   * first call of the move, and the same one at later calls; `delta` is the seal's snapshot, on
-   * top of the base when `onBase`, whole otherwise. Before the seal, `delta` fails with
-   * `VOLUME_NOT_FOUND`. A sink that breaks fails the call and leaves nothing running.
+   * first call of the move, and the same one at later calls while nothing touched it; `delta` is
+   * the seal's snapshot, on top of the base when `onBase`, whole otherwise. Before the seal,
+   * `delta` fails with `VOLUME_NOT_FOUND`. A sink that breaks fails the call and leaves nothing
+   * running.
    */
   send(
     stream: StreamOf & { readonly onBase: boolean },

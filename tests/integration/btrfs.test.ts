@@ -10,6 +10,7 @@ import {
   newLive,
   newReceived,
   type Place,
+  transfer,
 } from "../../src/backends/conformance/local-bench.ts";
 import { parseClusterId } from "../../src/domain/ids.ts";
 import {
@@ -241,6 +242,38 @@ describe("a base", () => {
     await expect(backend.send(delta, new PassThrough(), bench.call)).rejects.toMatchObject({
       code: "VOLUME_NOT_FOUND",
     });
+  });
+});
+
+describe("a pool that is balanced", () => {
+  test("sends a base anew and a delta whole, and is sealed anew, as its snapshots were touched", async () => {
+    await using bench = await btrfsBench();
+    const { backend, otherBackend } = bench;
+    const { datasetId, sizeBytes } = await newLive(bench, "balanced");
+    const move = bench.newOp();
+    const over = { from: backend, to: otherBackend, call: bench.call };
+    const base = { datasetId, move, stage: "base", onBase: false } as const;
+    const delta = { datasetId, move, stage: "delta", onBase: true } as const;
+    const balance = (): string =>
+      run("btrfs", "balance", "start", "--full-balance", mountOf(bench.here));
+    await transfer(over, base);
+    balance();
+    await transfer(over, base);
+    await otherBackend.accept(base, bench.call);
+    balance();
+    await backend.seal({ datasetId, move }, bench.call);
+    await expect(backend.streamBytes(delta, bench.call)).rejects.toMatchObject({
+      code: "VOLUME_NOT_FOUND",
+    });
+    balance();
+
+    expect(await backend.changedSinceSeal(datasetId, bench.call)).toBe(true);
+    await backend.seal({ datasetId, move }, bench.call);
+    expect(await backend.changedSinceSeal(datasetId, bench.call)).toBe(false);
+    await transfer(over, { ...delta, onBase: false });
+    await otherBackend.accept(delta, bench.call);
+    await otherBackend.promote({ datasetId, move, sizeBytes }, bench.call);
+    expect(await files.read({ backend: otherBackend, datasetId }, "file")).toBe("balanced");
   });
 });
 

@@ -1,28 +1,32 @@
 import { poolStatus } from "./pool-scripts.ts";
 
-/** The snapshot of stage $3 of move $2 of dataset $1; a base is taken if there is none. */
+/**
+ * The snapshot of stage $3 of move $2 of dataset $1; a base is taken if there is none that is as it
+ * was taken. With $4 the stage is sent on top of the base: one that was changed is none, as receive
+ * would not notice.
+ */
 export const sentScript = `
 s=sent/$1/$2.$3
-if [ "$3" = base ] && [ ! -d "$s" ]; then
+if [ "$3" = base ] && ! untouched "$s/volume"; then
   v=$(current "$1") || exit ${poolStatus.notFound}
   remove "$s.new"
   mkdir -p -m 0700 "$s.new"
   btrfs subvolume snapshot -r "live/$1/$v" "$s.new/volume" >/dev/null
+  remove "$s"
   mv -T -- "$s.new" "$s"
   sync -f .
 fi
-subvolume "$s/volume" || exit ${poolStatus.notFound}
-# One that was changed since it was taken is no base: receive would not notice.
-[ "$(changed "$s/volume")" = "$(made "$s/volume")" ] || exit ${poolStatus.notFound}
+untouched "$s/volume" || exit ${poolStatus.notFound}
+[ "$4" != base ] || untouched "sent/$1/$2.base/volume" || exit ${poolStatus.notFound}
 `;
 
-/** Bytes of the snapshot, or with $4 what is new in it since the base. */
+/** Bytes of the snapshot, or with $4 what is new in it since the base, if that can be sent on. */
 export const streamBytesScript = `
 sync -f . # What is not written yet is not counted yet.
 s=sent/$1/$2.$3/volume
 b=sent/$1/$2.base/volume
 if [ "$4" = base ]; then
-  subvolume "$s" && subvolume "$b" || exit ${poolStatus.notFound}
+  subvolume "$s" && untouched "$b" || exit ${poolStatus.notFound}
   btrfs subvolume find-new "$s" "$(changed "$b")" | awk '/^inode/ { sum += $7 } END { print sum + 0 }'
 elif subvolume "$s"; then
   qgroup "$s" 2

@@ -39,8 +39,7 @@ export class Streams {
   async send(stream: Stream, sink: Writable, call: Call): Promise<StreamSum> {
     try {
       const { datasetId, move, stage, onBase } = stream;
-      await this.#run(sentScript, argsOf(stream), stream, call);
-      if (onBase) await this.#run(sentScript, [datasetId, move, "base"], stream, call);
+      await this.#run(sentScript, [...argsOf(stream), onBase ? "base" : "whole"], stream, call);
       const sent = `${this.#pool.path}/sent/${datasetId}/${move}`;
       const parent = onBase ? ["-p", `${sent}.base/volume`] : [];
       return await execStream("btrfs", ["send", "-q", ...parent, `${sent}.${stage}/volume`], {

@@ -37,7 +37,7 @@ const sendCases: readonly LocalCase[] = [
   },
   {
     sentence:
-      "`base` is a snapshot that is taken at the first call of the move, and the same one at later calls; `delta` is the seal's snapshot, on top of the base when `onBase`, whole otherwise.",
+      "`base` is a snapshot that is taken at the first call of the move, and the same one at later calls while nothing touched it; `delta` is the seal's snapshot, on top of the base when `onBase`, whole otherwise.",
     name: "send: base and delta together are what was sealed, and the delta is the smaller one",
     async run(bench) {
       const { backend, otherBackend, call, files } = bench;
