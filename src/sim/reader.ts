@@ -71,9 +71,11 @@ export class Reader {
   }
 }
 
-/** Nothing that its agent said is still on its way, and no step keeps it from looking. */
+/** Nothing is on its way to or from its agent, and no step keeps that from looking. */
 function isQuiet({ machine, agent }: Host, dataset: DatasetId): boolean {
-  return agent?.connection?.toControl.idle === true && !machine.busy(dataset);
+  const connection = agent?.connection ?? null;
+  const idle = connection?.toControl.idle === true && connection.toAgent.idle;
+  return idle && !machine.busy(dataset);
 }
 
 function holdersOn({ machine, engine }: Host, dataset: DatasetId): Read["holders"] {
