@@ -103,3 +103,23 @@ export const sealedUntold: AgentFlaws = {
     return { ...event, message: { ...event.message, entries } };
   },
 };
+
+/** Before the commit a source takes what it sealed for its own: a Mount there is answered. */
+export const remountsSealed: AgentFlaws = {
+  event: (event, agent) => {
+    const name = event.kind === "called" && event.call.kind === "mount" ? event.call.name : null;
+    const { state } = agent.core;
+    const id = name === null ? undefined : state.names.get(name);
+    const entry = id === undefined ? undefined : state.records.get(id);
+    const { node, bootId: era } = agent.machine;
+    if (entry?.record.move?.phase !== "sealed" || entry.record.move.source !== node) return event;
+    const generation = entry.record.generation + 1;
+    const claim = { node, era, generation, phase: "taken", before: null } as const;
+    const record = { ...entry.record, claim, move: null };
+    const revision = state.seen?.revision ?? 0;
+    const entries = [{ ...entry, record, wantedBy: null }];
+    const message = { kind: "records", revision, all: false, entries, removed: [] } as const;
+    agent.step({ kind: "received", message });
+    return event;
+  },
+};

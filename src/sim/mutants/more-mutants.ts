@@ -13,6 +13,7 @@ import {
   flippedBase,
   openFiles,
   partials,
+  remountsSealed,
   roomy,
   sealedUntold,
   unsynced,
@@ -58,6 +59,13 @@ export const moreMutants: readonly Mutant[] = [
     checker: "K2",
     traits: { ...attachable, storeFaultMs: 15_000, networkFaultMs: 8_000 },
     flaws: () => ({ ...noFlaws, control: anyInstance, trustsCopies: true }),
+  },
+  {
+    name: "b11",
+    says: "a source answers a Mount of what it has sealed",
+    checker: "K3",
+    traits: { ...local, messageDelayMsMax: 20_000 },
+    flaws: () => ({ ...noFlaws, agent: remountsSealed }),
   },
   {
     name: "b12",
