@@ -1,8 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 /**
- * `pure` and `unit` run on any laptop without root; the projects that need root, Docker or loop
- * devices are run by `./test` alone.
+ * `unit` runs on any laptop without root. The others need root, Docker or loop devices: `./test`
+ * runs them, but for `matrix`, which takes long and is run by hand before a release.
  */
 export default defineConfig({
   test: {

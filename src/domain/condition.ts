@@ -2,7 +2,8 @@ import type { ErrorCode } from "../lib/errors.ts";
 
 /**
  * Why a dataset (or a node) is not where it should be. `pending` goes away by itself or when what
- * is waited for happens; `error` needs a person; `warning` holds nothing up. A test keeps `docs/reference/conditions.md` equal.
+ * is waited for happens; `error` needs a person; `warning` holds nothing up. A test keeps
+ * `docs/reference/conditions.md` equal.
  */
 export const conditionCodes = {
   WAITING_FOR_NODE: "pending",

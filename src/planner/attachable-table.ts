@@ -121,7 +121,7 @@ const use: Row<"use"> = {
       `The volume of ${label(record)} does not hold its data: ${see.detail}. Nothing was mounted ` +
         "or written.",
     ),
-  // Claims decide who may use it; somebody of this node having it open is no reason to stop.
+  // Somebody of this node still has the device of an earlier mount: nothing is built beside that.
   held,
   mounted: ({ record, claim }) => act({ ...base(record, claim.generation), kind: "show_volume" }),
   shown: () => done,
