@@ -100,7 +100,7 @@ function fileViolations({ path, text }: SourceFile): string[] {
     if (/\b(?:it|test|describe)\.(?:skip|only|todo|skipIf|runIf)\b/.test(line))
       found.push(`${where}: a test that does not always run`);
     if (/property set [^"'`]*ro false/.test(line))
-      found.push(`${where}: read-only is never flipped (design: promote by snapshot)`);
+      found.push(`${where}: read-only is never flipped (a snapshot is promoted instead)`);
     if (line.length > budgets.columns && !/https?:|["`]/.test(line))
       found.push(`${where}: over ${budgets.columns} columns`);
   }

@@ -9,7 +9,7 @@ import { FlockerError } from "../lib/errors.ts";
 /** Which machine this is, and which boot of it. */
 export type Era = {
   readonly bootId: BootId;
-  /** Random, kept in /run: another one in the same boot ends nothing (design 4.3). */
+  /** Random, kept in /run: another one in the same boot ends nothing (ADR 0011). */
   readonly runId: string;
   readonly fingerprint: string;
 };

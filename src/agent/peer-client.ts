@@ -130,7 +130,7 @@ function reserveBytes(totalBytes: number): number {
   return totalBytes + Math.max(spareBytesMin, Math.ceil(totalBytes / 10));
 }
 
-/** A stream is whole when both ends counted the same, and not before (hazard F8). */
+/** A stream is whole when both ends counted the same, and not before. */
 function compared(stage: Incoming, received: StreamSum, response: IncomingMessage): StreamSum {
   const told = parseSum(response.trailers[trailers.bytes], response.trailers[trailers.digest]);
   if (told === null) throw broken(stage, new Error("it ended without the source's sum"));

@@ -94,7 +94,7 @@ export class PeerServer implements AsyncDisposable {
     }
   }
 
-  /** The record alone says who may have what, not the certificate (hazard F36). */
+  /** The record alone says who may have what, not the certificate. */
   #authorize({ socket }: IncomingMessage, asked: PeerRequest): Announced {
     const peer = socket instanceof TLSSocket ? identityOf(socket) : null;
     const record = this.#options.announced(asked.move);
@@ -198,7 +198,7 @@ export class PeerServer implements AsyncDisposable {
     return sent.value;
   }
 
-  /** The last word before the target's copy may become the live one (hazard F7). */
+  /** The last word before the target's copy may become the live one. */
   async #confirm(
     { move: id, sum }: Asked<"confirm">,
     { response, signal }: Exchange,

@@ -241,7 +241,7 @@ export class Runner implements AsyncDisposable {
 
   /**
    * Before the first look, and after a step whose child was given up: it may still be at work, and
-   * a driver that needs no lock would detach what the child then mounts (design 4.4).
+   * a driver that needs no lock would detach what the child then mounts (ADR 0013).
    */
   async #busyChild(datasetId: DatasetId, call: Call): Promise<BusyChild | null> {
     if (this.#unlocked.has(datasetId)) return null;

@@ -87,7 +87,7 @@ export function newBlock(identity: Identity): Buffer {
   return Buffer.concat([encodeSlot({ counter: 1, identity }), Buffer.alloc(slotBytes)]);
 }
 
-/** Ids equal and marker not above the claim, or nothing is mounted (design 4.8). */
+/** Ids equal and marker not above the claim, or nothing is mounted. */
 export function checkStamp(found: Identity, claimed: Identity): void {
   if (found.clusterId !== claimed.clusterId || found.datasetId !== claimed.datasetId) {
     throw rejected(

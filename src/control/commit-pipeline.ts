@@ -29,7 +29,7 @@ type Creation = { readonly resolve: () => void; readonly reject: (reason: Flocke
 /**
  * The only way to the core. Each call is run at once and whole; its writes are committed, and
  * whatever follows from it (outputs, the value or error that the caller gets) leaves only once
- * these writes and all before them are durable (design 4.1). Order is kept throughout.
+ * these writes and all before them are durable. Order is kept throughout.
  */
 export class CommitPipeline {
   readonly #options: PipelineOptions;

@@ -11,7 +11,7 @@ export type VolumeRef = Brand<string, "VolumeRef">;
 /** `/proc/sys/kernel/random/boot_id` of one boot of one node: the era of its claims. */
 export type BootId = Brand<string, "BootId">;
 
-/** Version 4 only, as the original's schemas (reference 2.2); upper case is accepted in input. */
+/** Version 4 only, as the original's schemas; upper case is accepted in input. */
 const uuid4 = /^[a-f0-9]{8}-[a-f0-9]{4}-4[a-f0-9]{3}-[89ab][a-f0-9]{3}-[a-f0-9]{12}$/;
 const anyUuid = /^[a-f0-9]{8}(?:-[a-f0-9]{4}){3}-[a-f0-9]{12}$/;
 

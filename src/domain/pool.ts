@@ -17,7 +17,7 @@ export type Capabilities = {
   readonly attachedMax: number;
   /** How long a change may stay invisible in `list`. */
   readonly listDelayMsMax: number;
-  /** After this a request whose caller vanished has landed or never will (design 4.4). */
+  /** After this a request whose caller vanished has landed or never will (ADR 0013). */
   readonly operationMsMax: number;
 };
 
@@ -41,9 +41,9 @@ export type SizeDecision = { readonly sizeBytes: number; readonly notice: string
 
 /**
  * The size that a volume is created with. `requestedBytes` null means the pool's default;
- * `fileSystem` null that the pool has its own. Below the
- * minimum or above the maximum is `SIZE_OUT_OF_RANGE` naming minimum, step and maximum; between
- * steps it is rounded up with a notice (design 9). Guarantees sizeBytes >= requestedBytes.
+ * `fileSystem` null that the pool has its own. Below the minimum or above the maximum is
+ * `SIZE_OUT_OF_RANGE` naming minimum, step and maximum; between steps it is rounded up with a
+ * notice. Guarantees sizeBytes >= requestedBytes.
  */
 export function decideSize(
   requestedBytes: number | null,

@@ -20,7 +20,7 @@ export type RecordEvent =
   | { readonly kind: "taken"; readonly by: Speaker; readonly generation: number }
   /** The holder is idle and gives back: durable from here, later mounts queue. */
   | { readonly kind: "release_begun"; readonly by: Speaker; readonly generation: number }
-  /** With proof: nothing in flight, unmounted, no holder, detached (design 4.6). */
+  /** With proof: nothing in flight, unmounted, no holder, detached. */
   | { readonly kind: "released"; readonly by: Speaker; readonly generation: number }
   /** The holder declined a grant that came after the wish's deadline; `primary` is restored. */
   | {
@@ -125,7 +125,6 @@ export type Refusal = {
     | "not_the_holder"
     | "residue"
     | "superseded"
-    | "not_never"
     | "duplicate_volume"
     | "op_unknown"
     | "already"

@@ -9,8 +9,8 @@ import type { RecordEvent, Refusal } from "./record-event.ts";
 type Of<Kind extends RecordEvent["kind"]> = Extract<RecordEvent, { readonly kind: Kind }>;
 
 /**
- * The only way a dataset's record changes (design 4.1). Pure; the caller saves the answer by
- * compare-and-set on `revision` and lets nothing that follows from it leave before the fsync.
+ * The only way a dataset's record changes. Pure; the caller saves the answer by compare-and-set on
+ * `revision` and lets nothing that follows from it leave before the fsync.
  * A refusal changes nothing and means that the event came late, twice or from the wrong node.
  */
 export function recordStep(record: DatasetRecord, event: RecordEvent): DatasetRecord | Refusal {
@@ -180,7 +180,7 @@ function holds(
 
 /**
  * A superseded node that cannot write any more, and speaks, detaches what it had: an attach of its
- * own may have landed after the forced detach (hazard F4), and nobody else ever takes it away.
+ * own may have landed after the forced detach, and nobody else ever takes it away.
  */
 function cleanAgain(record: DatasetRecord, node: NodeId): DatasetRecord {
   const clean = { ...record, superseded: without(record.superseded, node) };

@@ -1,7 +1,10 @@
 import { assert } from "../lib/assert.ts";
 import type { BootId, DatasetId, NodeId, OpId, VolumeRef } from "./ids.ts";
 
-/** A claim ends only by released, rebooted, fenced or overridden (design 4.2). */
+/**
+ * A claim ends only by released, sealed (the release of a move's source), declined, rebooted,
+ * fenced, overridden or recovery (ADR 0009).
+ */
 export type Claim = {
   readonly node: NodeId;
   readonly era: BootId;
@@ -20,7 +23,7 @@ export type Claim = {
   } | null;
 };
 
-/** Existence is remembered, not observed: create only from `never` (design 4.7). */
+/** Existence is remembered, not observed: create only from `never`. */
 export type VolumeState =
   | { readonly kind: "never" }
   | { readonly kind: "creating"; readonly op: OpId }
@@ -28,7 +31,7 @@ export type VolumeState =
   | { readonly kind: "gone" };
 
 /**
- * A copy of a local dataset; only `live` is ever mounted (design 4.9). A node has at most one that
+ * A copy of a local dataset; only `live` is ever mounted. A node has at most one that
  * is not diverged, and its incoming replica beside a fallback while a move to it is open.
  */
 export type Copy = {
@@ -46,7 +49,7 @@ export type Copy = {
 
 /**
  * Whatever takes from another node or destroys. While one is open nothing is granted or restored
- * (design 4.4). `executor` null: nobody was asked yet.
+ * (ADR 0009). `executor` null: nobody was asked yet.
  */
 export type Op = {
   readonly id: OpId;
@@ -63,7 +66,7 @@ export type Op = {
 };
 
 /**
- * The one switch of a local move (design 4.9): it ends by a commit or by an abort, never by both.
+ * The one switch of a local move: it ends by a commit or by an abort, never by both.
  * `precopy`: the bulk goes over while the source may be in use. `copied`: the target has the bulk,
  * the holder may give back. `sealed`: nobody mounts, not even the source.
  */
@@ -133,7 +136,7 @@ export type DatasetRecord = {
   readonly residue: NodeId | null;
   /**
    * A superseded node (its claim was overridden) that has not reported that it cut its access: it
-   * gets no claim for this dataset before (design 4.11).
+   * gets no claim for this dataset before (ADR 0009).
    */
   readonly superseded: readonly NodeId[];
   /** The copy of another dataset that its first volume is made of (`copies rescue`). */

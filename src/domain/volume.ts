@@ -24,7 +24,7 @@ export type Device = {
   readonly diskSequence: number;
 };
 
-/** The identity block of a volume: outside of what containers see (design 4.8). */
+/** The identity block of a volume: outside of what containers see. */
 export type Identity = {
   readonly clusterId: ClusterId;
   readonly datasetId: DatasetId;

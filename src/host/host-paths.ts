@@ -40,8 +40,8 @@ export function shellArgs(script: string, args: readonly string[]): readonly str
 }
 
 /**
- * The device as the kernel has it. Gone, or another disk under the same name (design 4.7: devices
- * are known by their sequence, never by "the one that appeared"), is `BACKEND_REJECTED`.
+ * The device as the kernel has it: known by its sequence, never as "the one that appeared". Gone,
+ * or another disk under the same name, is `BACKEND_REJECTED`.
  */
 export async function sameDevice(device: Device): Promise<BlockDevice> {
   const found = await readBlockDevice(device.path);

@@ -20,7 +20,7 @@ export type ForeignMount = {
  *
  * Copies of our own two mounts do not count: they stand on the very directories that are removed
  * with our mounts, and rmdir(2) takes them away in every namespace. Each service that systemd gives
- * a namespace of its own has such copies, and each container of `-v /flocker:/f` (hazards F22).
+ * a namespace of its own has such copies, and each container of `-v /flocker:/f`.
  */
 export async function foreignMounts(
   paths: HostPaths,

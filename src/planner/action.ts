@@ -32,7 +32,7 @@ export type Action = {
   | { readonly kind: "show_volume" }
   | { readonly kind: "hide_volume" }
   | { readonly kind: "unmount_volume" }
-  /** Exclusive hold of the device through the detach: the proof of release (design 4.6). */
+  /** Exclusive hold of the device through the detach: the proof of release. */
   | { readonly kind: "detach_volume"; readonly ref: VolumeRef; readonly device: Device | null }
   | { readonly kind: "cut_access" }
   | {

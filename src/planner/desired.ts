@@ -3,7 +3,7 @@ import type { BootId, NodeId } from "../domain/ids.ts";
 
 /**
  * What one node shall do about one dataset: what the record says, nothing else. "Wanted here, but
- * no claim" is `nothing`, so the illegal mount cannot be written (design 5).
+ * no claim" is `nothing`, so the illegal mount cannot be written (ADR 0004).
  */
 export type Desired =
   | { readonly kind: "use"; readonly record: DatasetRecord; readonly claim: Claim }

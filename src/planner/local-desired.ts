@@ -1,7 +1,7 @@
 import type { BootId, NodeId } from "../domain/ids.ts";
 import type { Claim, Copy, DatasetRecord, Move, Op } from "../domain/record.ts";
 
-/** What one node shall do about one dataset of a local pool: what the record says (design 4.9). */
+/** What one node shall do about one dataset of a local pool: what the record says. */
 export type DesiredLocal =
   | { readonly kind: "use"; readonly record: DatasetRecord; readonly claim: Claim }
   | { readonly kind: "release"; readonly record: DatasetRecord; readonly claim: Claim }

@@ -34,7 +34,7 @@ export type ObservedAttachable =
   | { readonly kind: "shown"; readonly holders: readonly Holder[] };
 
 /**
- * What one node sees of one dataset of a local pool (design 4.9): the one copy of several that
+ * What one node sees of one dataset of a local pool: the one copy of several that
  * matters for what is desired; `local-look.ts` chooses it.
  */
 export type ObservedLocal =

@@ -23,7 +23,7 @@ export function entryVersion({ record, wantedBy, peer }: RecordEntry): string {
 }
 
 /**
- * Equal digests on both ends mean that nothing need be sent (design 5). Of all that records say: a
+ * Equal digests on both ends mean that nothing need be sent (ADR 0010). Of all that records say: a
  * store that was set back numbers its revisions anew, so equal numbers prove nothing.
  */
 export function recordsDigest(entries: Iterable<RecordEntry>): string {

@@ -88,7 +88,7 @@ export type AgentOptions = {
   readonly version: string;
   readonly address: { readonly host: string; readonly peerPort: number };
   readonly pools: readonly Pool[];
-  /** deny: an unknown name is denied when nobody can be asked; hold: "maybe" (design 7). */
+  /** deny: an unknown name is denied when nobody can be asked; hold: "maybe". */
   readonly unknownNames: "deny" | "hold";
   readonly cluster: ClusterFile | null;
   readonly run: RunFile | null;
@@ -300,7 +300,7 @@ export class AgentState {
       begun: this.#inherited.get(datasetId) ?? 0,
       wishSinceMs: null,
       wishEndedAtMs: 0,
-      // A request of an earlier process or boot may still be under way (design 4.4).
+      // A request of an earlier process or boot may still be under way (ADR 0013).
       unsettledUntilMs: this.options.nowMs + this.operationMsMax(pool),
       sent: "",
     };
@@ -323,7 +323,7 @@ export class AgentState {
     return this.side(datasetId).want;
   }
 
-  /** Whether what an action was decided on still stands (design 4.4). */
+  /** Whether what an action was decided on still stands (ADR 0013). */
   stands(action: Action): boolean {
     return stands(this.side(action.datasetId), action);
   }

@@ -16,7 +16,7 @@ type Look = {
 /**
  * Ends users that nobody shows any more: an engine that was killed, or gave up, never sends their
  * Unmount. An answered Mount is kept for `userHoldMs`; then two looks, `userMissMs` apart, must both
- * find neither a container nor a mount of it (hazard F21). Who could not look has seen nothing.
+ * find neither a container nor a mount of it. Who could not look has seen nothing.
  */
 export function reconcileUsers(state: AgentState, local: Local, nowMs: number): void {
   if (local.users.size === 0) return;
@@ -113,8 +113,8 @@ const triesMax = 5;
 /**
  * The engine does not try again to start a container whose volume could not be mounted: after a
  * power failure, hosts that were up before the control service would stay without their containers.
- * Each is started once all its volumes are shown here under a claim (hazard F24). What waits is
- * what the engine says; what was tried for it is kept as long as it does.
+ * Each is started once all its volumes are shown here under a claim. What waits is what the engine
+ * says; what was tried for it is kept as long as it does.
  */
 export function startWaiting(state: AgentState, nowMs: number): void {
   const { engine } = state;

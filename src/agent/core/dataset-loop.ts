@@ -111,7 +111,7 @@ function nextOf<A>(
 /**
  * Between Mount's answer and the container's bind no process shows the user, and a Mount may have
  * been answered under a claim whose release the control service had recorded already (its word was
- * lost with a connection or an agent). What was answered stays until its Unmount (hazard F21).
+ * lost with a connection or an agent). What was answered stays until its Unmount.
  */
 function answeredMount(
   local: Local,
@@ -128,7 +128,7 @@ function answeredMount(
 
 /**
  * A forced detach that was reported as done may be over for the control service too: the target
- * then has a new claim, and what is seen attached to it is no longer ours to take (hazard F4).
+ * then has a new claim, and what is seen attached to it is no longer ours to take.
  */
 function doneOp(local: Local, want: Desired): Said | null {
   if (want.kind !== "operate" || local.opDone !== want.op.id) return null;

@@ -16,7 +16,7 @@ export type Ports = {
   readonly backend: (pool: string) => AttachableBackend;
   /**
    * True while the claim that an action was decided under still stands here: asked again when the
-   * work lands (design 4.4).
+   * work lands (ADR 0013).
    */
   readonly valid: (action: Action) => boolean;
   readonly onStep?: OnStep | undefined;
@@ -83,7 +83,7 @@ export async function execute(action: Action, ports: Ports, call: Call): Promise
 
 type Step = <Result>(step: ActionStep, run: () => Promise<Result>) => Promise<Result>;
 
-/** The device is held exclusively until it is gone: nobody can open it in between (design 4.6). */
+/** The device is held exclusively until it is gone: nobody can open it in between. */
 async function detach(
   action: Extract<Action, { readonly kind: "detach_volume" }>,
   { host, backend, node, onStep }: Ports,

@@ -41,7 +41,7 @@ export interface LocalHost extends Pick<Host, "mounts" | "show" | "hide" | "unmo
   /**
    * Everybody who has the volume at `path`, whether or not it is mounted by us: mountinfo of all
    * namespaces, then files, mappings and directories of all processes; our own two mounts not
-   * counted (hazards F7).
+   * counted.
    */
   holdersAt(datasetId: DatasetId, path: string, call: Call): Promise<readonly Holder[]>;
   /**

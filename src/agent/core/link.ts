@@ -214,7 +214,7 @@ function records(state: AgentState, message: Of<"records">, nowMs: number): void
   }
 }
 
-/** A superseded node cuts first (hazard F3): it waits for nothing that it began before. */
+/** A superseded node cuts first: it waits for nothing that it began before. */
 function cutIfBusy(state: AgentState, { datasetId, phase }: Local): void {
   const side = state.side(datasetId);
   if (side.kind !== "attachable" || side.want.kind !== "cut" || phase === "idle") return;

@@ -70,8 +70,8 @@ export function moveMayHaveEnded(local: Local, before: Move | null, after: Move 
 }
 
 /**
- * Removes what was never whole: receives of moves that a live session does not know (hazard F9),
- * bases and what was kept for sending. Whole copies stay, whatever they are.
+ * Removes what was never whole: receives of moves that a live session does not know, bases and what
+ * was kept for sending. Whole copies stay, whatever they are.
  */
 export function sweep(state: AgentState, local: Local): void {
   const { link } = state;

@@ -19,7 +19,7 @@ export function usableClaim(state: AgentState, datasetId: DatasetId): number | n
 
 /**
  * A Mount: answered at once when the dataset is shown under a claim that is not on its way back;
- * otherwise it waits, and without a claim it is a wish (design 4.13). True when work may be needed.
+ * otherwise it waits, and without a claim it is a wish (ADR 0012). True when work may be needed.
  */
 export function mount(state: AgentState, local: Local, waiting: WaitingMount, nowMs: number): void {
   if (local.waiting.some(({ callId }) => callId === waiting.callId)) return;
@@ -167,7 +167,7 @@ function comingText(name: string, { source, phase }: Move, progress: Progress | 
   );
 }
 
-/** A holder that is idle begins to give back what somebody else wants (design 4.13). */
+/** A holder that is idle begins to give back what somebody else wants (ADR 0012). */
 export function considerRelease(state: AgentState, local: Local, nowMs: number): void {
   const entry = state.records.get(local.datasetId);
   const want = state.desired(local.datasetId);

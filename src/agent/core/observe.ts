@@ -32,7 +32,7 @@ export async function observe(
     if (mounts.volume) return { kind: "mounted" };
     if (record === null) return { kind: "absent" };
     // What the storage lists proves nothing of this machine: somebody may still have the device
-    // that it was mounted from (design 4.6).
+    // that it was mounted from.
     const holders = await look.host.holders(datasetId, null, call);
     if (holders.length > 0) return { kind: "held", holders };
     return await observeVolume(record, look, call);

@@ -27,7 +27,7 @@ export type PluginAnswer =
   /** Becomes `{"Err": message}` with status 200. */
   | { readonly kind: "error"; readonly message: string };
 
-/** Deadlines of the agent's own, below the engine's 120 s and 60 s (design 7). */
+/** Deadlines of the agent's own, below the engine's 120 s and 60 s. */
 export const pluginDeadlinesMs = {
   create: 50_000,
   remove: 50_000,

@@ -58,7 +58,7 @@ function mustBeLive({ kind }: Desired | DesiredLocal): boolean {
   return kind === "operate" || kind === "discard" || kind === "diverge";
 }
 
-/** Whether what an action was decided on still stands (design 4.4). */
+/** Whether what an action was decided on still stands. */
 export function stands(side: Side, action: Action): boolean {
   if (side.kind === "local") return false;
   const { want } = side;

@@ -18,7 +18,7 @@ export type LocalPorts = {
   /** The driver of a pool; `POOL_UNKNOWN` when this node has none of that name. */
   readonly backend: (pool: string) => LocalBackend;
   readonly peers: Peers;
-  /** True while what an action was decided on still stands here (design 4.4). */
+  /** True while what an action was decided on still stands here. */
   readonly valid: (action: LocalAction) => boolean;
   readonly onStep?: OnStep | undefined;
 };
@@ -120,7 +120,7 @@ async function hide(
   await step("hide_live.sync", () => backend.sync(datasetId, call));
 }
 
-/** The proof of release (design 4.6): a read-only flag does not stop a file that is open. */
+/** The proof of release: a read-only flag does not stop a file that is open. */
 async function seal(
   { datasetId, move }: Of<"seal_live">,
   { ports, backend, step, call }: Work,

@@ -58,7 +58,7 @@ export class San {
   /**
    * Makes the layout on first use; `sanId` is the identity that a new one gets. `registry` is a file
    * on this node's own disk that remembers it: from then on a directory that is missing is never
-   * made again, and the agent starts without touching it (design 4.7).
+   * made again, and the agent starts without touching it.
    */
   static async open(rootPath: string, sanId: string, registry: string): Promise<San> {
     const known = await readRegistry(registry);

@@ -17,7 +17,7 @@ const metadata: Schema = {
   key: "^.{1,256}$",
   value: { kind: "string", length: [0, 256] },
 };
-/** Minimum and step are the pool's (design 9), so that its refusal can name them. */
+/** Minimum and step are the pool's, so that its refusal can name them. */
 const size: Schema = { kind: "integer", orNull: true, maximum: Number.MAX_SAFE_INTEGER };
 const fileSystems: readonly FileSystem[] = ["ext4", "xfs"];
 const reclaims: readonly Reclaim[] = ["trash", "delete", "retain"];

@@ -4,7 +4,7 @@ import { BodyRefused } from "./dataset-bodies.ts";
 
 export type ErrorAnswer = { readonly status: number; readonly body: ErrorBody };
 
-/** One flat object for every failure; old clients read `description` alone (design 9). */
+/** One flat object for every failure; old clients read `description` alone. */
 export function errorAnswer(error: unknown, requestId: string): ErrorAnswer {
   const known = error instanceof FlockerError ? error : fromFramework(error, requestId);
   const { code, message, details } = known;

@@ -79,7 +79,7 @@ function configurationRoutes(control: ControlPort): readonly Route[] {
   ];
 }
 
-/** A deleted dataset is listed until its volume is gone or in the trash (design 9). */
+/** A deleted dataset is listed until its volume is gone or in the trash. */
 function isListed({ deletion }: DatasetRecord): boolean {
   return deletion === null || deletion.phase === "deleting";
 }

@@ -41,7 +41,7 @@ export class ControlCore {
       return;
     }
     const session = this.state.currentSession(connection);
-    // Messages of older sessions do nothing (design 4.3).
+    // Messages of older sessions do nothing (ADR 0010).
     if (session !== null) message(this.state, session, what, nowMs);
   }
 

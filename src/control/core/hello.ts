@@ -260,7 +260,7 @@ function endEra(
 
 /**
  * What a node has mounted without a claim was taken from it while it was away, or granted by a
- * store that is lost: it must cut it before anything else (design 4.11).
+ * store that is lost: it must cut it before anything else (ADR 0009).
  */
 function supersedeUnclaimed(state: CoreState, message: Hello): readonly DatasetId[] {
   if (state.mode.kind !== "normal") return [];
@@ -290,7 +290,7 @@ function welcome(state: CoreState, session: Session, message: Hello, nowMs: numb
   // What a doubted store remembers is told to nobody: an agent would act on claims long ended.
   if (state.mode.kind !== "normal") return;
   pushAllNames(state, session, message.namesDigest);
-  // It is live before those names are acknowledged, so it must have stored them too (design 7).
+  // It is live before those names are acknowledged, so it must have stored them too.
   for (const pending of state.pendingCreates.values()) {
     pending.waitingFor.add(session.connection);
   }
@@ -298,7 +298,7 @@ function welcome(state: CoreState, session: Session, message: Hello, nowMs: numb
   sendShadows(state, session);
 }
 
-/** Where the agent's last seen point lies outside of this store's own history (design 4.3). */
+/** Where the agent's last seen point lies outside of this store's own history (ADR 0007). */
 function checkPoint(state: CoreState, seen: StorePoint | null): void {
   if (seen === null || state.mode.kind !== "normal") return;
   const verdict = verdictOn(state, seen);

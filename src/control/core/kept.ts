@@ -19,7 +19,7 @@ const savedEveryMs = 60_000;
 
 /**
  * Counts how long the control service has been running since something was put aside, over all of
- * its starts: a clock that jumps by years empties nothing (design 4.12).
+ * its starts: a clock that jumps by years empties nothing.
  */
 export class Retention {
   readonly times: RetentionTimes;

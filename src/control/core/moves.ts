@@ -20,7 +20,7 @@ const pingPongBackoffMs = 10_000;
 /**
  * Who wants the dataset, first come first: open orders and wishes by age, then where it rests: the
  * primary, or the node of a local one's live copy. Only nodes with a live session can be served
- * (design 4.13).
+ * (ADR 0012).
  */
 export function wants(state: CoreState, record: DatasetRecord, nowMs: number): readonly Want[] {
   if (record.deletion !== null || record.lost) return [];
@@ -63,7 +63,7 @@ export function wantedBy(state: CoreState, record: DatasetRecord, nowMs: number)
   return other?.node ?? null;
 }
 
-/** Moves that nobody asked for anew back off (design 4.13); a dataset that stays never does. */
+/** Moves that nobody asked for anew back off (ADR 0012); a dataset that stays never does. */
 export function backedOff(state: CoreState, { datasetId }: DatasetRecord, nowMs: number): boolean {
   const recent = recentMoves(state, datasetId, nowMs);
   const last = recent.at(-1);

@@ -25,7 +25,7 @@ export function modeChanged(state: CoreState): void {
 /**
  * During `flocker control recover`: what an agent holds is more than the store remembers. Raises
  * generations above all that were seen, restores claims that are mounted, and reserves names of
- * records that are lost. Grants begin when every registered node was heard (design 4.3).
+ * records that are lost. Grants begin when every registered node was heard.
  * True when this was the last one, and every dataset is to be looked at.
  */
 export function collectHoldings(

@@ -11,8 +11,8 @@ const anonymousName = /^[0-9a-f]{64}$/;
 
 /**
  * `docker volume rm`, `compose down -v`: an engine knows its own containers alone, so what is used
- * or named on another node is refused here (design 7). A stopped container there counts: it would
- * start on another, empty volume of the name.
+ * or named on another node is refused here. A stopped container there counts: it would start on
+ * another, empty volume of the name.
  */
 export function removeByName(
   state: CoreState,

@@ -113,7 +113,7 @@ function isMoving(state: CoreState, record: DatasetRecord, nowMs: number): boole
 
 /**
  * Deleted datasets are listed until their volume is gone or in the trash, then not at all, though
- * they are still known by id (design 9).
+ * they are still known by id.
  */
 export function isListed({ deletion }: DatasetRecord): boolean {
   return deletion === null || deletion.phase === "deleting";

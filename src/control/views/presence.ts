@@ -2,7 +2,7 @@ import type { NodeId } from "../../domain/ids.ts";
 import type { CoreState } from "../core/core-state.ts";
 import type { Session } from "../core/state.ts";
 
-/** The old lists forget a node after this (design 9). */
+/** The old lists forget a node after this. */
 export const forgetAfterMs = 120_000;
 
 export type Heard = { readonly session: Session; readonly atMs: number };
