@@ -3,6 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";
+import { anonymousName } from "../domain/record.ts";
 import { messageOf } from "../lib/errors.ts";
 import {
   type Engine,
@@ -14,7 +15,6 @@ import {
   type OurMounts,
   type StartOutcome,
   containerPrefix,
-  inventedName,
   isRunning,
   isShownPath,
   shouldRun,
@@ -111,7 +111,7 @@ export class DockerEngine implements Engine {
       const filters = { driver: ["local"] };
       const { Volumes: volumes } = await this.#docker.listVolumes({ filters, abortSignal });
       return volumes
-        .filter(({ Driver: driver, Name: name }) => driver === "local" && !inventedName.test(name))
+        .filter(({ Driver: driver, Name: name }) => driver === "local" && !anonymousName.test(name))
         .map(({ Name: name }) => name)
         .sort();
     });

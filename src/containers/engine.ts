@@ -118,7 +118,4 @@ export function shouldRun(restartPolicy: string): boolean {
   return restartPolicy === "always" || restartPolicy === "unless-stopped";
 }
 
-/** Names of volumes that the engine invents. */
-export const inventedName = /^[0-9a-f]{64}$/;
-
 export const containerPrefix = /^[0-9a-f]{12,64}$/;

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { anonymousName } from "../domain/record.ts";
 import { assert } from "../lib/assert.ts";
 import {
   type ContainerAction,
@@ -10,7 +11,6 @@ import {
   type OurMounts,
   type StartOutcome,
   containerPrefix,
-  inventedName,
   isRunning,
   isShownPath,
   shouldRun,
@@ -111,7 +111,7 @@ export class MemoryEngine implements Engine {
   }
 
   async localVolumes(call: EngineCall): Promise<EngineAnswer<readonly string[]>> {
-    return this.#answer(call, this.#ownVolumes.filter((name) => !inventedName.test(name)).sort());
+    return this.#answer(call, this.#ownVolumes.filter((name) => !anonymousName.test(name)).sort());
   }
 
   async startWaiting(id: string, call: EngineCall): Promise<EngineAnswer<StartOutcome>> {

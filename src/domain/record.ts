@@ -145,6 +145,9 @@ export type DatasetRecord = {
   readonly lost: boolean;
 };
 
+/** An engine gives such a name to a volume that nobody named, for one container alone. */
+export const anonymousName = /^[0-9a-f]{64}$/;
+
 /** Mounted name, unique among live datasets; datasets without one are legal. */
 export function nameOf(record: Pick<DatasetRecord, "metadata">): string | null {
   return record.metadata["name"] ?? null;

@@ -1,13 +1,12 @@
 import { assert, unreachable } from "../../lib/assert.ts";
 import type { DatasetId } from "../../domain/ids.ts";
-import { nameOf } from "../../domain/record.ts";
+import { anonymousName, nameOf } from "../../domain/record.ts";
 import type { Answer, CreateOptions, Request } from "../../protocol/agent-messages.ts";
 import type { AgentState, PendingRequest } from "./agent-state.ts";
 import { kick } from "./dataset-loop.ts";
 import { abandonMount, mount, unmount, why } from "./mounts.ts";
 import type { PluginAnswer, PluginCall, PluginVolume } from "./plugin-call.ts";
 
-const anonymousName = /^[0-9a-f]{64}$/;
 const notFound = "Could not find volume with given name.";
 
 /** A call of the engine. Known names are answered from memory, with or without a session. */

@@ -2,7 +2,13 @@ import type { DatasetId, NodeId } from "../../domain/ids.ts";
 import { parseDatasetId } from "../../domain/ids.ts";
 import { newRecord } from "../../domain/new-record.ts";
 import { decideSize, type Pool } from "../../domain/pool.ts";
-import { type DatasetRecord, type FileSystem, nameOf, type Reclaim } from "../../domain/record.ts";
+import {
+  anonymousName,
+  type DatasetRecord,
+  type FileSystem,
+  nameOf,
+  type Reclaim,
+} from "../../domain/record.ts";
 import { FlockerError } from "../../lib/errors.ts";
 import { pump } from "./claims.ts";
 import type { CoreState } from "./core-state.ts";
@@ -21,7 +27,6 @@ export type CreateDataset = {
 
 const namesStoredMsMax = 2_000;
 const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
-const anonymousName = /^[0-9a-f]{64}$/;
 
 /**
  * Creates the record of a dataset. The caller answers its client after the `created` output: then

@@ -1,11 +1,9 @@
 import type { DatasetId, NodeId } from "../../domain/ids.ts";
-import { type DatasetRecord, nameOf } from "../../domain/record.ts";
+import { anonymousName, type DatasetRecord, nameOf } from "../../domain/record.ts";
 import { entryVersion, namesDigest, recordsDigest } from "../../protocol/digest.ts";
 import type { NameEntry, PeerAddress, RecordEntry } from "../../protocol/agent-messages.ts";
 import type { CoreState } from "./core-state.ts";
 import type { Session } from "./state.ts";
-
-const anonymousName = /^[0-9a-f]{64}$/;
 
 /** Tells every live session that a record concerns, or concerned; nothing when nothing changed. */
 export function pushRecord(state: CoreState, record: DatasetRecord, wantedBy: NodeId | null): void {

@@ -1,13 +1,11 @@
 import type { NodeId } from "../../domain/ids.ts";
-import { type DatasetRecord, nameOf } from "../../domain/record.ts";
+import { anonymousName, type DatasetRecord, nameOf } from "../../domain/record.ts";
 import { FlockerError } from "../../lib/errors.ts";
 import type { Answer, Request } from "../../protocol/agent-messages.ts";
 import type { CoreState } from "./core-state.ts";
 import { assertWritable } from "./create.ts";
 import { deleteDataset } from "./operations.ts";
 import type { NamingContainer, NodeEntry, Session } from "./state.ts";
-
-const anonymousName = /^[0-9a-f]{64}$/;
 
 /**
  * `docker volume rm`, `compose down -v`: an engine knows its own containers alone, so what is used
