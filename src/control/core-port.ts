@@ -1,5 +1,5 @@
 import type { BootId, DatasetId, NodeId } from "../domain/ids.ts";
-import { type DatasetRecord, nameOf } from "../domain/record.ts";
+import { type DatasetRecord, isListed, nameOf } from "../domain/record.ts";
 import { FlockerError } from "../lib/errors.ts";
 import type {
   CopiesPage,
@@ -16,7 +16,7 @@ import type { CommitPipeline } from "./commit-pipeline.ts";
 import type { ControlCore } from "./core/control-core.ts";
 import { nodeByEra } from "./core/operations.ts";
 import { ConditionTimes } from "./views/condition-view.ts";
-import { copyViews, datasetView, isListed } from "./views/dataset-view.ts";
+import { copyViews, datasetView } from "./views/dataset-view.ts";
 import { nodeView } from "./views/node-view.ts";
 import { observedDatasets, observedNodes } from "./views/observed-lists.ts";
 import type { Presence } from "./views/presence.ts";

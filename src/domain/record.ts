@@ -158,6 +158,14 @@ export function liveCopy({ copies }: Pick<DatasetRecord, "copies">): Copy | null
   return copies.find(({ role }) => role === "live") ?? null;
 }
 
+/**
+ * Deleted datasets are listed until their volume is gone or in the trash, then not at all, though
+ * they are still known by id.
+ */
+export function isListed({ deletion }: Pick<DatasetRecord, "deletion">): boolean {
+  return deletion === null || deletion.phase === "deleting";
+}
+
 /** What a block volume of this dataset is formatted with; only local pools have their own. */
 export function blockFileSystem({ fileSystem }: Pick<DatasetRecord, "fileSystem">): FileSystem {
   assert(fileSystem !== null, "a dataset of an attachable pool has a file system");

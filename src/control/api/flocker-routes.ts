@@ -1,7 +1,7 @@
 import { FlockerError } from "../../lib/errors.ts";
 import { version } from "../../lib/version.ts";
 import { type BootId, parseBootId } from "../../domain/ids.ts";
-import type { DatasetRecord } from "../../domain/record.ts";
+import { type DatasetRecord, isListed } from "../../domain/record.ts";
 import type { ConfiguredDataset, VersionAnswer } from "../../protocol/api.ts";
 import type { ControlPort } from "./control-port.ts";
 import { parseConfigure, parseMove } from "./dataset-bodies.ts";
@@ -77,11 +77,6 @@ function configurationRoutes(control: ControlPort): readonly Route[] {
       },
     },
   ];
-}
-
-/** A deleted dataset is listed until its volume is gone or in the trash. */
-function isListed({ deletion }: DatasetRecord): boolean {
-  return deletion === null || deletion.phase === "deleting";
 }
 
 /** The size only as it was given, never null. */

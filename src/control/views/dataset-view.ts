@@ -110,11 +110,3 @@ function isMoving(state: CoreState, record: DatasetRecord, nowMs: number): boole
   if (record.claim !== null) return wantedBy(state, record, nowMs) !== null;
   return record.orderOpen;
 }
-
-/**
- * Deleted datasets are listed until their volume is gone or in the trash, then not at all, though
- * they are still known by id.
- */
-export function isListed({ deletion }: DatasetRecord): boolean {
-  return deletion === null || deletion.phase === "deleting";
-}

@@ -1,8 +1,7 @@
 import type { DatasetId } from "../../domain/ids.ts";
-import type { DatasetRecord } from "../../domain/record.ts";
+import { type DatasetRecord, isListed } from "../../domain/record.ts";
 import type { ObservedDataset, ObservedNode } from "../../protocol/api.ts";
 import type { CoreState } from "../core/core-state.ts";
-import { isListed } from "./dataset-view.ts";
 import type { Presence } from "./presence.ts";
 
 /**
