@@ -11,9 +11,10 @@ import type {
   ObservedNode,
   TrashPage,
 } from "../protocol/api.ts";
-import type { ControlPort, PageRequest, WantedDataset, WantedRescue } from "./api/control-port.ts";
+import type { ControlPort, PageRequest, WantedRescue } from "./api/control-port.ts";
 import type { CommitPipeline } from "./commit-pipeline.ts";
 import type { ControlCore } from "./core/control-core.ts";
+import type { WantedDataset } from "./core/create.ts";
 import { nodeByEra } from "./core/operations.ts";
 import { ConditionTimes } from "./views/condition-view.ts";
 import { copyViews, datasetView } from "./views/dataset-view.ts";

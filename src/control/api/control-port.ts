@@ -1,5 +1,5 @@
 import type { BootId, DatasetId, NodeId } from "../../domain/ids.ts";
-import type { DatasetRecord, FileSystem, Reclaim } from "../../domain/record.ts";
+import type { DatasetRecord } from "../../domain/record.ts";
 import type {
   CopiesPage,
   DatasetPage,
@@ -10,17 +10,7 @@ import type {
   ObservedNode,
   TrashPage,
 } from "../../protocol/api.ts";
-
-/** A dataset as somebody asks for it; null is "as the pool and the service have it". */
-export type WantedDataset = {
-  readonly datasetId: DatasetId | null;
-  readonly primary: NodeId;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly maximumSizeBytes: number | null;
-  readonly pool: string | null;
-  readonly fileSystem: FileSystem | null;
-  readonly reclaim: Reclaim | null;
-};
+import type { WantedDataset } from "../core/create.ts";
 
 export type WantedRescue = { readonly node: NodeId; readonly name: string };
 

@@ -1,7 +1,8 @@
 import { FlockerError } from "../../lib/errors.ts";
 import { type NodeId, parseDatasetId, parseNodeId } from "../../domain/ids.ts";
 import type { FileSystem, Reclaim } from "../../domain/record.ts";
-import type { WantedDataset, WantedRescue } from "./control-port.ts";
+import type { WantedDataset } from "../core/create.ts";
+import type { WantedRescue } from "./control-port.ts";
 import { decodeJson, type JsonValue } from "./json-body.ts";
 import { isObject, type Schema, schemaErrors } from "./json-schema.ts";
 

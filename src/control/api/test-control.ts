@@ -13,7 +13,8 @@ import type {
   ObservedNode,
   TrashPage,
 } from "../../protocol/api.ts";
-import type { ControlPort, WantedDataset, WantedRescue } from "./control-port.ts";
+import type { WantedDataset } from "../core/create.ts";
+import type { ControlPort, WantedRescue } from "./control-port.ts";
 
 export const nodeA = parseNodeId("1acbab49-d4e5-4f60-8a7b-9c0d1e2f3a4b");
 export const nodeB = parseNodeId("5f3d2f4e-6c3a-4d9b-8f21-5a4c3b2d1e0f");

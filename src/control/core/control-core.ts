@@ -3,7 +3,7 @@ import type { NodeId } from "../../domain/ids.ts";
 import type { DatasetRecord } from "../../domain/record.ts";
 import { pump } from "./claims.ts";
 import { CoreState, type CoreOptions } from "./core-state.ts";
-import { type CreateDataset, createDataset } from "./create.ts";
+import { type WantedDataset, createDataset } from "./create.ts";
 import { endSession, hello, probed } from "./hello.ts";
 import { purgeDataset, type Rescue, rescueCopy, restoreDataset, tickKept } from "./kept.ts";
 import { message } from "./messages.ts";
@@ -71,7 +71,7 @@ export class ControlCore {
     return wishes || primary === node || move?.source === node || move?.target === node;
   }
 
-  create(wanted: CreateDataset, nowMs: number): DatasetRecord {
+  create(wanted: WantedDataset, nowMs: number): DatasetRecord {
     return createDataset(this.state, wanted, nowMs);
   }
 

@@ -15,7 +15,8 @@ import type { CoreState } from "./core-state.ts";
 import { pushName } from "./push.ts";
 import type { NodeEntry } from "./state.ts";
 
-export type CreateDataset = {
+/** A dataset as somebody asks for it; null is "as the pool and the service have it". */
+export type WantedDataset = {
   readonly datasetId: DatasetId | null;
   readonly primary: NodeId;
   readonly metadata: Readonly<Record<string, string>>;
@@ -34,7 +35,7 @@ const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
  */
 export function createDataset(
   state: CoreState,
-  wanted: CreateDataset,
+  wanted: WantedDataset,
   nowMs: number,
 ): DatasetRecord {
   assertWritable(state);

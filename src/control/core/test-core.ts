@@ -18,7 +18,7 @@ import type {
   RecordEntry,
 } from "../../protocol/agent-messages.ts";
 import { ControlCore } from "./control-core.ts";
-import type { CreateDataset } from "./create.ts";
+import type { WantedDataset } from "./create.ts";
 import type { Batch, CoreContents, CoreOutput } from "./state.ts";
 
 export const uuid = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
@@ -124,7 +124,7 @@ export class LocalBed {
   }
 
   /** Created on `a`, made there, shown under generation 1. */
-  heldByA(change: Partial<CreateDataset> = {}): this {
+  heldByA(change: Partial<WantedDataset> = {}): this {
     this.create({ datasetId: this.id, metadata: { name: "db" }, ...change });
     this.take(a);
     const { volume } = this.record;
@@ -149,7 +149,7 @@ export class LocalBed {
     return this;
   }
 
-  create(change: Partial<CreateDataset> = {}): DatasetRecord {
+  create(change: Partial<WantedDataset> = {}): DatasetRecord {
     const record = this.core.create(
       {
         datasetId: null,
