@@ -2,6 +2,7 @@ import { type Condition, condition } from "../../domain/condition.ts";
 import type { NodeId } from "../../domain/ids.ts";
 import { type Claim, type DatasetRecord, liveCopy, nameOf, type Op } from "../../domain/record.ts";
 import type { Observation } from "../../protocol/agent-messages.ts";
+import { unreachable } from "../../lib/assert.ts";
 import type { CoreState } from "../core/core-state.ts";
 import { shadowText } from "../core/push.ts";
 import { lostText } from "../core/recovery.ts";
@@ -174,8 +175,9 @@ export function modeCondition({ mode }: CoreState): Condition | null {
         mode.message,
       );
     case "normal":
-    default:
       return null;
+    default:
+      return unreachable(mode);
   }
 }
 

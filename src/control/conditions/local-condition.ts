@@ -1,5 +1,6 @@
 import { type Condition, condition } from "../../domain/condition.ts";
 import { type DatasetRecord, liveCopy, type Move } from "../../domain/record.ts";
+import { unreachable } from "../../lib/assert.ts";
 import type { Progress } from "../../protocol/agent-messages.ts";
 import type { CoreState } from "../core/core-state.ts";
 import {
@@ -37,8 +38,9 @@ export function moveCondition(
     case "copied":
       return said(state, record, source) ?? copied(state, record, move);
     case "sealed":
-    default:
       return said(state, record, target) ?? sealed(state, record, move);
+    default:
+      return unreachable(phase);
   }
 }
 

@@ -55,7 +55,7 @@ export class ControlCore {
     const session = this.state.sessions.get(connection);
     if (session === undefined) return;
     const touched = [...this.state.records.values()]
-      .filter((record) => this.#concerns(record, session.node))
+      .filter((record) => this.#awaits(record, session.node))
       .map(({ datasetId }) => datasetId);
     endSession(this.state, session, "disconnected");
     for (const pending of this.state.pendingCreates.values()) {
@@ -66,7 +66,7 @@ export class ControlCore {
   }
 
   /** Who waits for the node, or for what it sends, must hear that it is silent. */
-  #concerns({ datasetId, primary, move }: DatasetRecord, node: NodeId): boolean {
+  #awaits({ datasetId, primary, move }: DatasetRecord, node: NodeId): boolean {
     const wishes = this.state.wishes.get(datasetId)?.has(node) ?? false;
     return wishes || primary === node || move?.source === node || move?.target === node;
   }

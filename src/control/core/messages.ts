@@ -55,7 +55,7 @@ export function message(state: CoreState, session: Session, what: Message, nowMs
   }
 }
 
-/** While the store is in doubt nothing is changed but what a holder gives back is remembered. */
+/** While the store is in doubt nothing is changed: agents say it again until a record shows it. */
 function change(state: CoreState, datasetId: DatasetId, event: RecordEvent, nowMs: number): void {
   if (state.mode.kind === "read_only") return;
   const refused = state.apply(datasetId, event);

@@ -1,4 +1,3 @@
-import { condition } from "../../domain/condition.ts";
 import type { BootId, DatasetId, NodeId } from "../../domain/ids.ts";
 import { parseBootId } from "../../domain/ids.ts";
 import { type DatasetRecord, liveCopy } from "../../domain/record.ts";
@@ -245,13 +244,4 @@ export function tick(state: CoreState, nowMs: number): void {
     if (busy || waits) pump(state, record.datasetId, nowMs);
   }
   for (const datasetId of waitingMoves(state, nowMs)) pump(state, datasetId, nowMs);
-}
-
-/** Shown for a dataset whose node is silent or dead. */
-export function silentNode(entry: NodeEntry): ReturnType<typeof condition> {
-  return condition(
-    "WAITING_FOR_NODE",
-    `Node ${entry.nodeId} (${entry.host}) is not connected. Start it, or if it is gone for good: ` +
-      `flockerctl node declare-dead ${entry.nodeId}`,
-  );
 }

@@ -2,7 +2,6 @@ import { type Condition, condition } from "../../domain/condition.ts";
 import type { NodeView } from "../../protocol/api.ts";
 import type { CoreState } from "../core/core-state.ts";
 import { conditionOf } from "../core/hello.ts";
-import { silentNode } from "../core/operations.ts";
 import type { NodeEntry } from "../core/state.ts";
 import { type ConditionTimes, conditionView, instant } from "./condition-view.ts";
 import type { Presence } from "./presence.ts";
@@ -40,7 +39,13 @@ function conditionFor(entry: NodeEntry, connected: boolean): Condition | null {
   if (entry.removed) return null;
   const own = conditionOf(entry);
   if (own !== null || connected) return own;
-  if (!entry.declaredDead) return silentNode(entry);
+  if (!entry.declaredDead) {
+    return condition(
+      "WAITING_FOR_NODE",
+      `Node ${entry.nodeId} (${entry.host}) is not connected. Start it, or if it is gone for good: ` +
+        `flockerctl node declare-dead ${entry.nodeId}`,
+    );
+  }
   return condition(
     "WAITING_FOR_NODE",
     `Node ${entry.nodeId} (${entry.host}) was declared dead. Should it come back, it cuts off what ` +
