@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseBootId, parseNodeId } from "../../domain/ids.ts";
+import { parseBootId, parseClusterId, parseNodeId } from "../../domain/ids.ts";
 import type { Hello } from "../../protocol/agent-messages.ts";
 import type { ControlCore } from "./control-core.ts";
 import { coreOf, helloOf, uuid } from "./test-core.ts";
@@ -79,4 +79,15 @@ test("a node that was served by a later start than the store knows sets the stor
   expect(core.state.currentOf.get(node)).toBe("a0");
   expect(core.state.mode).toMatchObject({ code: "STORE_WENT_BACK" });
   expect(conditionOf(core)).toBeNull();
+});
+
+test("an agent of another cluster is told whose it is, and both ways out", () => {
+  const core = coreOf();
+  const other = parseClusterId(uuid(2));
+  core.receive("a1", { ...helloOf(node, 20), clusterId: other }, 1);
+  const { outputs } = core.drain();
+  const text = outputs.flatMap((output) =>
+    output.kind === "send" && output.message.kind === "refused" ? [output.message.message] : [],
+  );
+  expect(text).toEqual([expect.stringMatching(`${other}.*agent.yml.*flocker-ca`)]);
 });

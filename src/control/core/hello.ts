@@ -98,7 +98,10 @@ function refusalOf(
   if (message.clusterId !== state.clusterId) {
     return {
       code: "CLUSTER_MISMATCH",
-      message: `The agent belongs to cluster ${message.clusterId}, not to ${state.clusterId}.`,
+      message:
+        `The agent belongs to cluster ${message.clusterId}, not to ${state.clusterId}. Correct ` +
+        "control-service in its agent.yml; or, to join this cluster, give it a certificate of " +
+        "this one: flocker-ca create-node-certificate",
     };
   }
   if (state.nodes.get(message.node)?.removed === true) {

@@ -9,7 +9,7 @@ import { assertWritable } from "./create.ts";
 import { endSession, setCondition } from "./hello.ts";
 import { hasPool, waitingMoves } from "./moves.ts";
 import { pushName } from "./push.ts";
-import { endWhenHeard } from "./recovery.ts";
+import { endWhenHeard, lostText } from "./recovery.ts";
 import type { NodeEntry } from "./state.ts";
 
 export function find(state: CoreState, datasetId: string): DatasetRecord {
@@ -53,7 +53,7 @@ export function orderDataset(
   state.refusedTargets.delete(record.datasetId);
   const refused = state.apply(record.datasetId, { kind: "ordered", node: primary, atMs: nowMs });
   if (refused?.reason === "lost") {
-    throw new FlockerError("READ_ONLY", `The record of dataset ${datasetId} was lost.`);
+    throw new FlockerError("READ_ONLY", lostText(record));
   }
   pump(state, record.datasetId, nowMs);
   return find(state, datasetId);

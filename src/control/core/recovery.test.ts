@@ -3,7 +3,7 @@ import { type NodeId, type OpId, parseDatasetId } from "../../domain/ids.ts";
 import { type DatasetRecord, liveCopy } from "../../domain/record.ts";
 import type { HeldCopy, Holding } from "../../protocol/agent-messages.ts";
 import { assert } from "../../lib/assert.ts";
-import { a, b, c, LocalBed, pool, uuid } from "./test-core.ts";
+import { a, b, c, coreOf, LocalBed, pool, uuid } from "./test-core.ts";
 
 function held(kind: HeldCopy["kind"], generation: number, move: OpId | null = null): HeldCopy {
   return { kind, pool: "disks", generation, move };
@@ -133,6 +133,7 @@ describe("recovery of a local dataset", () => {
       poolKind: "local",
       fileSystem: null,
     });
+    expect(() => bed.order(b)).toThrow("restore a newer backup of the store");
   });
 });
 
@@ -264,4 +265,9 @@ describe("recovery without a node that a person gave up", () => {
     bed.report(c, { kind: "cut_done" });
     expect(bed.record).toMatchObject({ superseded: [], claim: { node: a }, residue: c });
   });
+});
+
+test("recovery that knows of no node says that it waits for the first agent", () => {
+  const { mode } = coreOf({ recovering: true, everRecovered: true }).state;
+  expect(mode).toMatchObject({ kind: "recovering", message: expect.stringMatching(/first agent/) });
 });

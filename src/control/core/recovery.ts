@@ -151,8 +151,10 @@ export function endWhenHeard(state: CoreState, nowMs: number): boolean {
     state.mode = {
       kind: "recovering",
       message:
-        `Recovery waits for the nodes ${names} to report; if one is gone for good: ` +
-        "flockerctl node declare-dead <node>",
+        names === ""
+          ? "Recovery waits for the first agent: no node is known yet."
+          : `Recovery waits for the nodes ${names} to report; if one is gone for good: ` +
+            "flockerctl node declare-dead <node>",
     };
     return false;
   }
