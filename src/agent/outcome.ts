@@ -1,4 +1,4 @@
-import { errorCodes, type ErrorCode, messageOf } from "../lib/errors.ts";
+import { type ErrorCode, isErrorCode, messageOf } from "../lib/errors.ts";
 import type { Outcome } from "./core/effects.ts";
 
 /** Without a definitive answer the request may still land; a refusal of ours never does. */
@@ -18,10 +18,5 @@ export function failureOf(error: unknown): Extract<Outcome, { readonly kind: "fa
 
 function codeOf(error: unknown): ErrorCode | null {
   if (!(error instanceof Error) || !("code" in error)) return null;
-  const { code } = error;
-  return typeof code === "string" && isErrorCode(code) ? code : null;
-}
-
-function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(errorCodes, code);
+  return isErrorCode(error.code) ? error.code : null;
 }

@@ -1,7 +1,7 @@
 import type { StreamSum } from "../backends/local.ts";
 import { type OpId, parseOpId } from "../domain/ids.ts";
 import type { StreamStage } from "../domain/local-copy.ts";
-import { errorCodes, type ErrorCode, FlockerError } from "../lib/errors.ts";
+import { type ErrorCode, FlockerError, isErrorCode } from "../lib/errors.ts";
 
 /**
  * Between the agents of a move, HTTP over TLS 1.3: the target asks, the source answers.
@@ -92,8 +92,4 @@ function parseRefusal(body: string): Refusal {
     // Not of this protocol; said below.
   }
   return { code: "PROTOCOL_ERROR", description: "it gave an answer that is not understood" };
-}
-
-function isErrorCode(code: unknown): code is ErrorCode {
-  return typeof code === "string" && Object.hasOwn(errorCodes, code);
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { type Agent, request } from "node:https";
-import { type ErrorCode, FlockerError, errorCodes, messageOf } from "../lib/errors.ts";
+import { type ErrorCode, FlockerError, isErrorCode, messageOf } from "../lib/errors.ts";
 
 /** Where a control service answers, for the messages. */
 export type Endpoint = { readonly host: string; readonly port: number };
@@ -155,10 +155,6 @@ const codesByStatus: Readonly<Record<number, ErrorCode>> = {
 
 /** The code that a control service sent, or the nearest to its status if it is none of ours. */
 export function codeOf(code: string | undefined, status: number): ErrorCode {
-  if (code !== undefined && isErrorCode(code)) return code;
+  if (isErrorCode(code)) return code;
   return codesByStatus[status] ?? "INTERNAL";
-}
-
-function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(errorCodes, code);
 }
