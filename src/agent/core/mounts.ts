@@ -19,7 +19,7 @@ export function usableClaim(state: AgentState, datasetId: DatasetId): number | n
 
 /**
  * A Mount: answered at once when the dataset is shown under a claim that is not on its way back;
- * otherwise it waits, and without a claim it is a wish (ADR 0012). True when work may be needed.
+ * otherwise it waits, and without a claim it is a wish (ADR 0012).
  */
 export function mount(state: AgentState, local: Local, waiting: WaitingMount, nowMs: number): void {
   if (local.waiting.some(({ callId }) => callId === waiting.callId)) return;
@@ -145,8 +145,17 @@ function waitingText(state: AgentState, local: Local, record: DatasetRecord): st
       `flockerctl show ${name} says which one it is.`
     );
   }
-  if (op !== null) return `A ${op.kind} of volume ${name} is not confirmed yet.`;
-  if (residue !== null) return `Node ${residue} must confirm that it does not hold ${name}.`;
+  if (op !== null) {
+    const what = op.kind === "destroy" ? "destruction" : "forced detach";
+    const from = op.target === null ? "" : ` from node ${op.target}`;
+    return `The ${what} of volume ${name}${from} is not confirmed yet; trying again continues.`;
+  }
+  if (residue !== null) {
+    return (
+      `Node ${residue} must confirm that nothing of volume ${name} is left on it. Start its agent, ` +
+      `or if it is gone for good: flockerctl node declare-dead ${residue}`
+    );
+  }
   const live = liveCopy(record);
   if (live !== null && live.node !== state.options.node) {
     return `Volume ${name} is on the disks of node ${live.node}; its move has not begun yet.`;

@@ -51,3 +51,13 @@ test("a Mount whose move has not begun says on whose disks the volume is", () =>
     `Volume db is on the disks of node ${there}; its move has not begun yet.`,
   );
 });
+
+test("a Mount that an open op holds up names it in people's words", () => {
+  const op = { id, kind: "destroy", target: null, executor: null, vanishedAtMs: null } as const;
+  const record = { ...freshLocal, op };
+  expect(mountError(record, "without")).toContain("The destruction of volume db");
+  const forced = { ...record, op: { ...op, kind: "force_detach", target: there } } as const;
+  expect(mountError(forced, "without")).toContain(
+    `The forced detach of volume db from node ${there} is not confirmed yet; trying again continues.`,
+  );
+});
