@@ -3,7 +3,7 @@ import { WebSocket } from "ws";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import type { AgentMessage, ControlMessage } from "../protocol/agent-messages.ts";
-import { parseControlMessage } from "../protocol/agent-schema.ts";
+import { agentPath, parseControlMessage } from "../protocol/agent-schema.ts";
 
 export type ChannelOptions = {
   readonly host: string;
@@ -17,7 +17,6 @@ export type ChannelOptions = {
   readonly random: () => number;
 };
 
-const path = "/v1/agent";
 /** The control service pings every 5 s; three missed pings mean that the way is gone. */
 const silenceMsMax = 15_000;
 const dialMsMax = 10_000;
@@ -63,7 +62,7 @@ export class Channel implements AsyncDisposable {
 
   #dial(): void {
     const { host, port, tls } = this.#options;
-    const socket = new WebSocket(`wss://${host}:${port}${path}`, {
+    const socket = new WebSocket(`wss://${host}:${port}${agentPath}`, {
       ...tls,
       perMessageDeflate: false,
       handshakeTimeout: dialMsMax,

@@ -65,7 +65,6 @@ export const moveDataset = Type.Object(
   { primary: Type.Optional(uuid) },
   { additionalProperties: false },
 );
-export type MoveDataset = Static<typeof moveDataset>;
 
 /** What agents report; `primary` and `path` only where it is mounted. */
 export const observedDataset = Type.Object({
@@ -82,7 +81,6 @@ export type ObservedNode = Static<typeof observedNode>;
 export const observedNodes = Type.Array(observedNode);
 
 export const nodeOfEra = Type.Object({ uuid });
-export type NodeOfEra = Static<typeof nodeOfEra>;
 
 /** Why something is not as it should be, in words a person can act on. */
 export const conditionView = Type.Object({

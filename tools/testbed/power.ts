@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readdirSync, readlinkSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readlinkSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type BedPaths, hostPaths } from "./bed-paths.ts";
@@ -195,13 +195,4 @@ function devicesInUse(): ReadonlySet<string> {
     for (const { device } of mountsOf(Number(entry))) used.add(device);
   }
   return used;
-}
-
-/** The last lines that a host's first process or one of its services wrote. */
-export function logTail(path: string, lines = 30): string {
-  try {
-    return readFileSync(path, "utf8").trim().split("\n").slice(-lines).join("\n");
-  } catch {
-    return "";
-  }
 }

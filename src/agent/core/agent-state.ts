@@ -39,6 +39,7 @@ export type Timings = {
   readonly userMissMs: number;
   /** A container that was created keeps the users of its volumes for so long, should it start. */
   readonly userStartMs: number;
+  /** These two are below the engine's own deadlines, 120 s for a Mount and 60 s for the rest. */
   readonly mountMs: number;
   readonly requestMs: number;
   readonly lookupMs: number;
@@ -196,7 +197,7 @@ export class AgentState {
   readonly records = new Map<DatasetId, RecordEntry>();
   readonly names = new Map<string, DatasetId>();
   readonly generations = new Map<DatasetId, number>();
-  /** Highest generation that this node gave back in this boot: it is never used again (F5). */
+  /** Highest generation that this node gave back in this boot: it is never used again. */
   readonly ended = new Map<DatasetId, number>();
   /** Those that an earlier process of this agent was told of, and may have acted under. */
   readonly #inherited: ReadonlyMap<DatasetId, number>;
@@ -248,7 +249,7 @@ export class AgentState {
     for (const id of options.copies?.keys() ?? []) this.local(id);
   }
 
-  /** A grant that the process before may have declined before it ended (F5). */
+  /** A grant that the process before may have declined before it ended. */
   #mayBeDeclined({ claim }: DatasetRecord): number | null {
     const own = claim?.node === this.options.node && claim.era === this.options.bootId;
     return own && claim.phase === "granted" && claim.before !== null ? claim.generation : null;

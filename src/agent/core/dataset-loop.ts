@@ -236,7 +236,7 @@ function tell(state: AgentState, local: Local, { side, what }: Told, nowMs: numb
     state.ended.set(local.datasetId, ended);
     state.persistRun(null);
   }
-  // A next process that reads an older file would take the claim for one that it may use (F5).
+  // A next process that reads an older file would take the claim for one that it may use.
   if (ends && state.runUnwritten.size > 0) {
     local.wakeAtMs = nowMs;
     return;

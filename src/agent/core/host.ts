@@ -79,9 +79,8 @@ export interface Host {
   format(device: Device, identity: Identity, fileSystem: FileSystem, call: Call): Promise<void>;
   /**
    * Mounts the whole file system privately, verifies the identity again through the mount, and
-   * writes
-   * `identity.generation` (fsync): fails with `VOLUME_BUSY`/`BACKEND_REJECTED` and leaves nothing
-   * mounted otherwise.
+   * writes `identity.generation` (fsync): fails with `VOLUME_BUSY`/`BACKEND_REJECTED` and leaves
+   * nothing mounted otherwise.
    */
   mountVolume(
     device: Device,
@@ -97,8 +96,7 @@ export interface Host {
   unmountVolume(datasetId: DatasetId, call: Call): Promise<void>;
   /**
    * Proof that nobody holds the device: opened O_EXCL by a child that keeps it open until `release`
-   * is
-   * called or the agent dies. Held by somebody is `VOLUME_BUSY`.
+   * is called or the agent dies. Held by somebody is `VOLUME_BUSY`.
    */
   holdExclusively(device: Device, call: Call): Promise<{ readonly release: () => Promise<void> }>;
   /**

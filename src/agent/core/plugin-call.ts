@@ -27,14 +27,6 @@ export type PluginAnswer =
   /** Becomes `{"Err": message}` with status 200. */
   | { readonly kind: "error"; readonly message: string };
 
-/** Deadlines of the agent's own, below the engine's 120 s and 60 s. */
-export const pluginDeadlinesMs = {
-  create: 50_000,
-  remove: 50_000,
-  mount: 110_000,
-  lookup: 2_000,
-} as const;
-
 /** Texts that clients of Flocker 1.15 know. */
 export const pluginErrors = {
   notFound: "Could not find volume with given name.",

@@ -1,13 +1,18 @@
 import { assert, unreachable } from "../../lib/assert.ts";
 import type { DatasetId } from "../../domain/ids.ts";
-import { anonymousName, nameOf } from "../../domain/record.ts";
+import { anonymousName } from "../../domain/record.ts";
 import type { Answer, CreateOptions, Request } from "../../protocol/agent-messages.ts";
 import type { AgentState, PendingRequest } from "./agent-state.ts";
 import { kick } from "./dataset-loop.ts";
 import { abandonMount, mount, unmount, why } from "./mounts.ts";
-import type { PluginAnswer, PluginCall, PluginVolume } from "./plugin-call.ts";
+import {
+  type PluginAnswer,
+  type PluginCall,
+  pluginErrors,
+  type PluginVolume,
+} from "./plugin-call.ts";
 
-const notFound = "Could not find volume with given name.";
+const { notFound, notAvailable } = pluginErrors;
 
 /** A call of the engine. Known names are answered from memory, with or without a session. */
 export function called(state: AgentState, callId: number, call: PluginCall, nowMs: number): void {
@@ -172,7 +177,7 @@ function proceed(
   } else if (next === "path") {
     const answer: PluginAnswer =
       one.mountpoint === ""
-        ? { kind: "error", message: "Volume not available." }
+        ? { kind: "error", message: notAvailable }
         : { kind: "mountpoint", mountpoint: one.mountpoint };
     state.emit({ kind: "answer", callId, answer });
   } else {
@@ -235,10 +240,4 @@ export function expireRequests(state: AgentState, nowMs: number): void {
       fail(state, callId, `${next} of volume ${name}: ${reason}`);
     }
   }
-}
-
-/** Names of datasets that this node's containers may know, for the engine's watcher. */
-export function knownName(state: AgentState, datasetId: DatasetId): string | null {
-  const record = state.records.get(datasetId)?.record;
-  return record === undefined ? null : nameOf(record);
 }
