@@ -133,10 +133,10 @@ export interface LocalBackend extends AsyncDisposable {
    */
   promote(volume: MadeLive & { readonly move: OpId }, call: Call): Promise<void>;
   /**
-   * The live or sealed volume becomes `diverged`: kept whole and read-only, for a person. Without
-   * one it does nothing.
+   * The live or sealed volume becomes `diverged`, or with `move` the copy that it brought here: kept
+   * whole and read-only, for a person. Without one it does nothing.
    */
-  diverge(datasetId: DatasetId, call: Call): Promise<void>;
+  diverge(datasetId: DatasetId, move: OpId | null, call: Call): Promise<void>;
   /**
    * Makes a diverged copy, a fallback or a received copy the live volume of another dataset that
    * has none: how a person gets at what was in it. The copy stays.

@@ -34,8 +34,8 @@ export function logLocalCalls(backend: LocalBackend, driver: string): LocalBacke
       logged(call.log, [driver, "accept", stream], () => backend.accept(stream, call)),
     promote: (volume, call) =>
       logged(call.log, [driver, "promote", volume], () => backend.promote(volume, call)),
-    diverge: (id, call) =>
-      logged(call.log, [driver, "diverge", id], () => backend.diverge(id, call)),
+    diverge: (id, move, call) =>
+      logged(call.log, [driver, "diverge", id, move], () => backend.diverge(id, move, call)),
     rescue: (from, to, call) =>
       logged(call.log, [driver, "rescue", from, to], () => backend.rescue(from, to, call)),
     discardPartial: (id, except, call) =>

@@ -33,8 +33,11 @@ export type LocalAction = {
   | { readonly kind: "seal_live"; readonly move: OpId }
   /** Receives beside everything else, syncs, compares the sums, makes it durable. */
   | { readonly kind: "receive_copy"; readonly move: Move; readonly stage: StreamStage }
-  /** Puts a live volume aside that the record does not call live here; nothing is removed. */
-  | { readonly kind: "diverge_live" }
+  /**
+   * Puts a live or sealed volume aside that the record does not call so here, or the copy that the
+   * move `received` brought; nothing is removed.
+   */
+  | { readonly kind: "diverge_live"; readonly received: OpId | null }
   /** What moves other than `except` left behind of receives. */
   | { readonly kind: "discard_partial"; readonly except: OpId | null }
   | { readonly kind: "discard_copy" }

@@ -87,7 +87,7 @@ describe("what the record calls diverged", () => {
   const copy = { node: a, generation: 5, sinceMs: 1, settled: true, discarding: false };
   const gone = { ...copy, role: "diverged" } as const;
   const coming = { ...copy, role: "replica" } as const;
-  const parted = { kind: "parted", identity: identityOf(6) };
+  const parted = { kind: "parted", identity: identityOf(6), received: null };
   const aside = { kind: "diverged", identity: identityOf(4) } as const;
 
   test("is put aside before anything is received or discarded beside it", () => {
@@ -98,6 +98,19 @@ describe("what the record calls diverged", () => {
       expect(chooseCopy([aside], want)).toEqual({ kind: "absent" });
     }
     expect(chooseCopy([aside, sealed(6)], discard)).toEqual(sealed(6));
+  });
+
+  test("is also what a move brought, if it was never made live", () => {
+    const known = { ...record, move: null, copies: [gone, coming] };
+    const discard: DesiredLocal = { kind: "discard", record: known, node: a };
+    const diverge: DesiredLocal = { ...discard, kind: "diverge" };
+    const old = { kind: "parted", identity: identityOf(5), received: first };
+    for (const want of [{ ...receive, record: known }, discard, diverge]) {
+      expect(chooseCopy([received(5, first)], want)).toEqual(old);
+    }
+    expect(chooseCopy([received(7, first)], discard)).toEqual(received(7, first));
+    const own = { ...record, move, copies: [gone, coming] };
+    expect(chooseCopy([received(5)], { ...receive, record: own })).toEqual(received(5));
   });
 
   test("is another one than a fallback that the record knows as well", () => {

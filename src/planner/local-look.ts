@@ -1,7 +1,7 @@
 import { unreachable } from "../lib/assert.ts";
 import type { NodeId, OpId } from "../domain/ids.ts";
 import type { LocalCopy } from "../domain/local-copy.ts";
-import type { DatasetRecord } from "../domain/record.ts";
+import type { Copy, DatasetRecord } from "../domain/record.ts";
 import type { DesiredLocal } from "./local-desired.ts";
 import type { ObservedLocal } from "./observed.ts";
 
@@ -61,12 +61,26 @@ function parted(copies: readonly LocalCopy[], record: DatasetRecord, node: NodeI
   const known = mine.filter(({ role }) => role === "diverged");
   const aside = copies.filter(({ kind }) => kind === "diverged");
   if (known.length <= aside.length) return null;
-  // Then what stands there is that one.
-  if (mine.some(({ role }) => role === "live" || role === "fallback")) return null;
-  const found = copies.find(
-    (one): one is Of<"live" | "sealed"> => one.kind === "live" || one.kind === "sealed",
+  if (mine.some(({ role }) => role === "live")) return null;
+  // Without a fallback what stands there is that one.
+  const inPlace = copies.find(({ kind }) => kind === "live" || kind === "sealed");
+  if (inPlace !== undefined && "identity" in inPlace && !mine.some(isFallback)) {
+    return { kind: "parted", identity: inPlace.identity, received: null };
+  }
+  // It was never made live, or a person gave up the source of the move that brought it.
+  const received = copies.find(
+    (one): one is Of<"received"> =>
+      one.kind === "received" &&
+      one.move !== record.move?.id &&
+      known.some(({ generation }) => generation === one.identity.generation),
   );
-  return found === undefined ? null : { kind: "parted", identity: found.identity };
+  if (received === undefined) return null;
+  const { identity, move } = received;
+  return { kind: "parted", identity, received: move };
+}
+
+function isFallback({ role }: Copy): boolean {
+  return role === "fallback";
 }
 
 /** What this move brought; a live volume, as nothing is received beside one. */

@@ -61,7 +61,11 @@ export const localObservations: Arbitrary<ObservedLocal> = oneof(
     changed: boolean(),
   }),
   recordOf({ kind: constant("diverged"), identity: identities }),
-  recordOf({ kind: constant("parted"), identity: identities }),
+  recordOf({
+    kind: constant("parted"),
+    identity: identities,
+    received: option(constantFrom(...ops), { nil: null }),
+  }),
   recordOf({ kind: constant("foreign"), detail: constant("it holds garbage") }),
   recordOf({ kind: constant("held"), holders: someHolders }),
   recordOf({ kind: constant("shown"), holders: someHolders }),

@@ -198,7 +198,10 @@ const nextStage = (want: Want<"receive">): LocalDecision =>
   receiveStage(want, want.move.phase === "precopy" ? "base" : "delta");
 
 const divergeIt = ({ record }: WithRecord): LocalDecision =>
-  act({ ...base(record, null), kind: "diverge_live" });
+  act({ ...base(record, null), kind: "diverge_live", received: null });
+
+const putAside = ({ record }: WithRecord, { received }: See<"parted">): LocalDecision =>
+  act({ ...base(record, null), kind: "diverge_live", received });
 
 /** Received beside whatever is here: a base at most, never written to and never replaced. */
 const receive: Row<"receive"> = {
@@ -223,7 +226,7 @@ const receive: Row<"receive"> = {
   live: divergeIt,
   sealed: nextStage,
   diverged: nextStage,
-  parted: divergeIt,
+  parted: putAside,
   foreign,
   held,
   shown: held,
@@ -251,7 +254,7 @@ const discard: Row<"discard"> = {
     );
   },
   diverged: discarded,
-  parted: divergeIt,
+  parted: putAside,
   foreign,
   held,
   shown: held,
@@ -268,7 +271,7 @@ const diverge: Row<"diverge"> = {
   live: divergeIt,
   sealed: divergeIt,
   diverged: () => done,
-  parted: divergeIt,
+  parted: putAside,
   foreign,
   held,
   shown: (want) => act({ ...base(want.record, null), kind: "stop_access" }),

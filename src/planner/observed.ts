@@ -55,8 +55,11 @@ export type ObservedLocal =
       readonly changed: boolean;
     }
   | { readonly kind: "diverged"; readonly identity: Identity }
-  /** Called diverged by the record, but still in the place of what is used, or sealed. */
-  | { readonly kind: "parted"; readonly identity: Identity }
+  /**
+   * Called diverged by the record, but still in the place of what is used or sealed, or of the copy
+   * that the move `received` brought.
+   */
+  | { readonly kind: "parted"; readonly identity: Identity; readonly received: OpId | null }
   | { readonly kind: "foreign"; readonly detail: string }
   /** Not mounted by us, but somebody still has files of it open. */
   | { readonly kind: "held"; readonly holders: readonly Holder[] }

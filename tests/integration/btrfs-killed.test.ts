@@ -77,11 +77,14 @@ describe.each(momentsMs)("a call that is killed after %i ms and repeated", (ms) 
 
   test("diverges, discards and destroys", async () => {
     const { backend, otherBackend } = bench;
-    const { datasetId, at, there } = await newReceived(bench);
-    await killedAndRepeated(ms, (call) => backend.diverge(datasetId, call));
-    await killedAndRepeated(ms, (call) => otherBackend.discard(datasetId, call));
+    const { datasetId, move, at, there } = await newReceived(bench);
+    const spare = await newReceived(bench);
+    await killedAndRepeated(ms, (call) => backend.diverge(datasetId, null, call));
+    await killedAndRepeated(ms, (call) => otherBackend.diverge(datasetId, move, call));
+    await killedAndRepeated(ms, (call) => otherBackend.discard(spare.datasetId, call));
     expect(await kinds(at, bench.call)).toEqual(["diverged"]);
-    expect(await kinds(there, bench.call)).toEqual([]);
+    expect(await kinds(there, bench.call)).toEqual(["diverged"]);
+    expect(await kinds(spare.there, bench.call)).toEqual([]);
     const other = await newLive(bench);
 
     await killedAndRepeated(ms, (call) => backend.destroy(other.datasetId, call));

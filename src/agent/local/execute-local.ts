@@ -68,7 +68,7 @@ export async function executeLocal(
     case "receive_copy":
       return receive(action, peer, work);
     case "diverge_live":
-      return step("diverge_live.diverge", () => backend.diverge(datasetId, call));
+      return step("diverge_live.diverge", () => backend.diverge(datasetId, action.received, call));
     case "discard_partial":
       return step("discard_partial.discard", () =>
         backend.discardPartial(datasetId, action.except, call),

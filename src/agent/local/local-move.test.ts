@@ -238,6 +238,18 @@ describe("what diverged, and could not be put aside yet", () => {
     expect(putAside()).toEqual([{ file: "only here" }]);
   });
 
+  test("is also what came with a move, and was never made live", async () => {
+    source.write("file", "1");
+    bench.openMove(b);
+    await bench.until(moved);
+    bench.event({ kind: "overridden", node: b, op: bench.record.lineage, atMs: 1 });
+    bench.event({ kind: "move_opened", move: second, target: b, atMs: 2 });
+    bench.event({ kind: "move_aborted", move: second });
+    await bench.until(() => bench.record.copies.every(({ discarding }) => !discarding));
+
+    expect(putAside()).toEqual([{ file: "1" }]);
+  });
+
   test("outlives a move to its node that is committed", async () => {
     const holder = await parted();
     holder[Symbol.dispose]();

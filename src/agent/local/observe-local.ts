@@ -71,8 +71,9 @@ async function lookInPool(asked: Asked, at: At, call: Call): Promise<LocalLook> 
 }
 
 /** Somebody may have files of it open: it is, or was, what containers wrote to. */
-function isInPlace({ kind }: ReturnType<typeof chooseCopy>): boolean {
-  return kind === "live" || kind === "sealed" || kind === "parted";
+function isInPlace(copy: ReturnType<typeof chooseCopy>): boolean {
+  if (copy.kind === "parted") return copy.received === null;
+  return copy.kind === "live" || copy.kind === "sealed";
 }
 
 async function observedOf(

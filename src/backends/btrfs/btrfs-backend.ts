@@ -15,6 +15,7 @@ import {
   changedScript,
   createScript,
   discardPartialScript,
+  divergeCopyScript,
   divergeScript,
   listScript,
   lookScript,
@@ -205,8 +206,10 @@ export class BtrfsBackend implements LocalBackend {
     await this.#snapshot([datasetId, name, String(sizeBytes), from, ""], call);
   }
 
-  async diverge(datasetId: DatasetId, call: Call): Promise<void> {
-    await this.#pool.run(divergeScript, [datasetId, randomUUID()], call);
+  async diverge(datasetId: DatasetId, move: OpId | null, call: Call): Promise<void> {
+    const args = [datasetId, randomUUID()];
+    if (move === null) await this.#pool.run(divergeScript, args, call);
+    else await this.#pool.run(divergeCopyScript, [...args, move], call);
   }
 
   async rescue(

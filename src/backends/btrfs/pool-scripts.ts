@@ -51,6 +51,10 @@ switch() {
   mv -T -- "live/$1/volume.new" "live/$1/volume"
   sync -f .
 }
+# The volume of $1, which was put aside as it was: from the place of the live one, or of a copy.
+aside() {
+  if [ -L "$1/volume" ]; then printf '%s\\n' "$1/$(readlink -- "$1/volume")"; else echo "$1/volume"; fi
+}
 # Out of sight at once; its space comes later.
 remove() {
   [ -e "$1" ] || [ -L "$1" ] || return 0
@@ -103,7 +107,7 @@ fi
 for c in "copies/$1"/*; do [ ! -d "$c" ] || one copy "\${c##*/}" "$c/volume" -; done
 for c in "receiving/$1"/*; do [ ! -d "$c" ] || printf 'partial\\t%s\\t-\\t-\\n' "\${c##*/}"; done
 for c in "diverged/$1"/*; do
-  [ ! -d "$c" ] || one diverged "\${c##*/}" "$c/$(readlink -- "$c/volume")" -
+  [ ! -d "$c" ] || one diverged "\${c##*/}" "$(aside "$c")" -
 done
 `;
 
@@ -133,7 +137,7 @@ dropOthers "$1" "$2"
  * gets that identity block (base64).
  */
 export const snapshotScript = `
-case $4 in diverged/*) set -- "$1" "$2" "$3" "$4/$(readlink -- "$4/volume")" "$5" ;; esac
+case $4 in diverged/*) set -- "$1" "$2" "$3" "$(aside "$4")" "$5" ;; esac
 subvolume "$4" || exit ${poolStatus.notFound}
 mkdir -p -m 0700 "live/$1"
 drop "live/$1/$2"
@@ -249,6 +253,15 @@ btrfs property set -ts "live/$1/$v" ro true
 mkdir -p -m 0700 "diverged/$1"
 sync -f .
 mv -T -- "live/$1" "diverged/$1/$2"
+sync -f .
+`;
+
+/** The same with the copy that move $3 brought, which is read-only. */
+export const divergeCopyScript = `
+[ -d "copies/$1/$3.delta" ] || exit 0
+mkdir -p -m 0700 "diverged/$1"
+sync -f .
+mv -T -- "copies/$1/$3.delta" "diverged/$1/$2"
 sync -f .
 `;
 

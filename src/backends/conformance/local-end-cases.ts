@@ -13,14 +13,14 @@ import {
 const divergeCases: readonly LocalCase[] = [
   {
     sentence:
-      "The live or sealed volume becomes `diverged`: kept whole and read-only, for a person.",
+      "The live or sealed volume becomes `diverged`, or with `move` the copy that it brought here: kept whole and read-only, for a person.",
     name: "diverge: a live and a sealed one; both stay, whatever is discarded or destroyed",
     async run(bench) {
       const { backend, call, files, newOp } = bench;
       const { datasetId, identity, sizeBytes, at } = await newLive(bench);
       const stamped = { ...identity, generation: 2 };
       await backend.stamp(stamped, call);
-      await backend.diverge(datasetId, call);
+      await backend.diverge(datasetId, null, call);
       assert.deepEqual(await backend.look(datasetId, call), [
         { kind: "diverged", identity: stamped },
       ]);
@@ -28,7 +28,7 @@ const divergeCases: readonly LocalCase[] = [
       await backend.create({ datasetId, identity, sizeBytes }, call);
       await files.write(at, "file", "second");
       await backend.seal({ datasetId, move: newOp() }, call);
-      await backend.diverge(datasetId, call);
+      await backend.diverge(datasetId, null, call);
       await backend.discard(datasetId, call);
       await backend.destroy(datasetId, call);
 
@@ -37,15 +37,36 @@ const divergeCases: readonly LocalCase[] = [
     },
   },
   {
+    sentence:
+      "The live or sealed volume becomes `diverged`, or with `move` the copy that it brought here: kept whole and read-only, for a person.",
+    name: "diverge: a received copy, which can be rescued and is in nobody's way",
+    async run(bench) {
+      const { otherBackend, call, files } = bench;
+      const { datasetId, sizeBytes, move, there } = await newReceived(bench, "received");
+      await otherBackend.diverge(datasetId, null, call);
+      assert.deepEqual(await kinds(there, call), ["received"]);
+      await otherBackend.diverge(datasetId, move, call);
+      await otherBackend.diverge(datasetId, move, call);
+      await otherBackend.discard(datasetId, call);
+      assert.deepEqual(await kinds(there, call), ["diverged"]);
+
+      const identity = newIdentity(bench);
+      const to = { datasetId: identity.datasetId, sizeBytes, identity };
+      await otherBackend.rescue(datasetId, to, call);
+      const at = { backend: otherBackend, datasetId: to.datasetId };
+      assert.equal(await files.read(at, "file"), "received");
+    },
+  },
+  {
     sentence: "Without one it does nothing.",
     name: "diverge: a dataset that is not here, and a second time",
     async run(bench) {
       const { backend, call, newDatasetId } = bench;
-      await backend.diverge(newDatasetId(), call);
+      await backend.diverge(newDatasetId(), null, call);
       const { datasetId, at } = await newLive(bench);
-      await backend.diverge(datasetId, call);
+      await backend.diverge(datasetId, null, call);
 
-      await backend.diverge(datasetId, call);
+      await backend.diverge(datasetId, null, call);
 
       assert.deepEqual(await kinds(at, call), ["diverged"]);
     },
@@ -61,7 +82,7 @@ const rescueCases: readonly LocalCase[] = [
       const { backend, otherBackend, call, files } = bench;
       const { datasetId, sizeBytes, there } = await newReceived(bench, "rescued");
       const diverged = await newLive(bench, "rescued");
-      await backend.diverge(diverged.datasetId, call);
+      await backend.diverge(diverged.datasetId, null, call);
       for (const from of [
         { backend, datasetId: diverged.datasetId },
         { backend, datasetId },
@@ -88,7 +109,7 @@ const rescueCases: readonly LocalCase[] = [
     async run(bench) {
       const { backend, call, files } = bench;
       const { datasetId, sizeBytes, at } = await newLive(bench, "rescued");
-      await backend.diverge(datasetId, call);
+      await backend.diverge(datasetId, null, call);
       for (const _ of ["first", "second"]) {
         const identity = newIdentity(bench);
         const to = { datasetId: identity.datasetId, sizeBytes, identity };
@@ -135,7 +156,7 @@ const discardCases: readonly LocalCase[] = [
       const { datasetId, move, at, there } = await newReceived(bench);
       const live = await newLive(bench);
       const diverged = await newLive(bench);
-      await backend.diverge(diverged.datasetId, call);
+      await backend.diverge(diverged.datasetId, null, call);
 
       for (const { backend: driver, datasetId: id } of [at, there, live.at, diverged.at]) {
         await driver.discardPartial(id, null, call);

@@ -190,8 +190,14 @@ export class MemoryLocal implements LocalBackend {
     dataset.volume = newVolume(copy, sizeBytes, move);
   }
 
-  async diverge(datasetId: DatasetId, _call: Call): Promise<void> {
+  async diverge(datasetId: DatasetId, move: OpId | null, _call: Call): Promise<void> {
     const dataset = this.#there().at(datasetId);
+    if (move !== null) {
+      const copy = dataset.copies.get(nameOf(move, "delta"));
+      if (copy !== undefined) dataset.diverged.push(copy);
+      dataset.copies.delete(nameOf(move, "delta"));
+      return;
+    }
     if (dataset.volume !== null) dataset.diverged.push(treeOf(dataset.volume));
     dataset.volume = null;
   }

@@ -65,8 +65,8 @@ export const partials: LocalFlaws = { peers: (own, network) => new Trusting(own,
 
 /** A full pool makes room with what diverged. */
 class Roomy extends ModelLocal {
-  override async diverge(dataset: DatasetId): Promise<void> {
-    await super.diverge(dataset);
+  override async diverge(dataset: DatasetId, move: OpId | null): Promise<void> {
+    await super.diverge(dataset, move);
     await this.step(dataset, ({ diverged }) => {
       const gone = diverged.splice(0);
       this.removed(dataset, "discard", gone, () => {});

@@ -255,13 +255,14 @@ export class ModelLocal extends LocalReads implements LocalBackend {
     return copy;
   }
 
-  diverge(datasetId: DatasetId): Promise<void> {
+  diverge(datasetId: DatasetId, move: OpId | null): Promise<void> {
     return this.step(datasetId, (names) => {
-      const { volume } = names;
-      if (volume === null) return;
+      const copy = move === null ? names.volume : names.copies.get(stageName(move, "delta"));
+      if (copy === null || copy === undefined) return;
       this.machine.context.marks.hit("copy diverged");
-      names.diverged.push(volume);
-      names.volume = null;
+      names.diverged.push(copy);
+      if (move === null) names.volume = null;
+      else names.copies.delete(stageName(move, "delta"));
       this.pool.commit(datasetId);
     });
   }
