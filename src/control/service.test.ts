@@ -94,8 +94,8 @@ async function ask(
   });
 }
 
-async function joined(service: ControlService, more = {}): Promise<TestAgent> {
-  const agent = await TestAgent.connect(service.agentPort, cluster.node);
+async function joined(service: ControlService, more = {}, how = {}): Promise<TestAgent> {
+  const agent = await TestAgent.connect(service.agentPort, cluster.node, how);
   agent.send(testHello(node, clusterId, more));
   await agent.until("welcome");
   return agent;
@@ -229,9 +229,9 @@ describe("a control service that runs", () => {
   });
 
   test("a session that was replaced changes nothing any more", async () => {
-    await using service = await start();
+    await using service = await start({ gatewayLimits: { probeMsMax: 100 } });
     const boot = { bootId: parseBootId(randomUUID()), instance: randomUUID() };
-    using first = await joined(service, boot);
+    using first = await joined(service, boot, { autoPong: false });
     const wanted = { primary: node, metadata: { name: "db" } };
     await ask(service, "POST", "/v1/configuration/datasets", wanted);
     const { entries } = await first.until("records", (told) => told.entries.length === 1);

@@ -36,9 +36,11 @@ const conditionOf = (core: ControlCore): string | null =>
 test("a late hello on a connection that its agent gave up sets no node back", () => {
   const { core, hello } = acknowledged();
   core.receive("a0", hello, 4);
+  expect(probes(core)).toEqual(["a1"]);
+  core.probed("a1", true, 5);
   expect(probes(core)).toEqual(["a0"]);
 
-  core.probed("a0", false, 5);
+  core.probed("a0", false, 6);
   expect(core.state.currentOf.get(node)).toBe("a1");
   expect(conditionOf(core)).toBeNull();
 });
@@ -60,7 +62,8 @@ test("a late hello of an earlier boot ends no claim of the present one", () => {
 test("a machine that speaks, and is behind what it acknowledged, was set back", () => {
   const { core, hello } = acknowledged();
   core.receive("a0", hello, 4);
-  core.probed("a0", true, 5);
+  core.probed("a1", false, 5);
+  core.probed("a0", true, 6);
   expect(core.state.currentOf.get(node)).toBe("a0");
   expect(conditionOf(core)).toBe("NODE_WENT_BACK");
 });
@@ -68,6 +71,7 @@ test("a machine that speaks, and is behind what it acknowledged, was set back", 
 test("an agent whose files were moved away is not taken for a machine that was set back", () => {
   const { core, hello } = acknowledged();
   core.receive("a0", { ...hello, seen: null }, 4);
+  core.probed("a1", false, 5);
   expect(core.state.currentOf.get(node)).toBe("a0");
   expect(conditionOf(core)).toBeNull();
 });
@@ -76,6 +80,7 @@ test("a node that was served by a later start than the store knows sets the stor
   const { core, hello } = acknowledged();
   const later = { ...core.state.point(), term: 2, instance: uuid(4), revision: 0 };
   core.receive("a0", { ...hello, seen: later }, 4);
+  core.probed("a1", false, 5);
   expect(core.state.currentOf.get(node)).toBe("a0");
   expect(core.state.mode).toMatchObject({ code: "STORE_WENT_BACK" });
   expect(conditionOf(core)).toBeNull();
@@ -90,4 +95,27 @@ test("an agent of another cluster is told whose it is, and both ways out", () =>
     output.kind === "send" && output.message.kind === "refused" ? [output.message.message] : [],
   );
   expect(text).toEqual([expect.stringMatching(`${other}.*agent.yml.*flocker-ca`)]);
+});
+
+test("a clone that has its original's memory too is found as soon as both speak", () => {
+  const { core, hello } = acknowledged();
+  const seen = { ...core.state.point() };
+  core.receive("clone", { ...hello, seen }, 4);
+  expect(probes(core)).toEqual(["a1"]);
+  core.probed("a1", true, 5);
+  expect(probes(core)).toEqual(["clone"]);
+  core.probed("clone", true, 6);
+
+  expect(conditionOf(core)).toBe("NODE_ID_CLASH");
+  expect(core.state.currentOf.get(node)).toBe("a1");
+});
+
+test("an agent that dials again is admitted once its old connection gives no sign of life", () => {
+  const { core, hello } = acknowledged();
+  const seen = { ...core.state.point() };
+  core.receive("a2", { ...hello, seen }, 4);
+  core.probed("a1", false, 5);
+
+  expect(core.state.currentOf.get(node)).toBe("a2");
+  expect(conditionOf(core)).toBeNull();
 });

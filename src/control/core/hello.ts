@@ -29,7 +29,7 @@ export function hello(
     return;
   }
   const old = state.sessionOf(message.node);
-  if (old !== null && old.connection !== connection && old.instance !== message.instance) {
+  if (old !== null && old.connection !== connection) {
     state.pendingHellos.set(connection, { asked: "old", hello: message, old: old.connection });
     state.output({ kind: "probe", connection: old.connection });
     return;
