@@ -2,9 +2,9 @@ import type { Call } from "../backends/attachable.ts";
 import type { FileSystem } from "../domain/record.ts";
 import type { Device, Identity } from "../domain/volume.ts";
 import { FlockerError } from "../lib/errors.ts";
-import { exec } from "../lib/exec.ts";
-import { childOptions, type HostPaths, sameDevice, shellArgs } from "./host-paths.ts";
 import { newBlock } from "../backends/identity-block.ts";
+import { childOptions, type HostPaths, shellArgs } from "./host-paths.ts";
+import { execOnDevice, pinned } from "./pinned-device.ts";
 import { look } from "./volume-look.ts";
 
 /**
@@ -19,7 +19,7 @@ const uuidPrefix: Readonly<Record<FileSystem, string>> = { ext4: "", xfs: "uuid=
 
 /** The identity comes last and by rename: without it the mkfs counts as unfinished. */
 const layoutScript = `
-mount -t "$1" -- "$2" "$3"
+mount -c -t "$1" -- "$2" "$3"
 cd "$3"
 chmod 0700 .
 mkdir data
@@ -51,12 +51,9 @@ export async function formatVolume(
   }
   const [command = "", ...options] = mkfs[fileSystem].split(" ");
   const uuid = `${uuidPrefix[fileSystem]}${identity.datasetId}`;
-  await exec(command, [...options, uuid, device.path], childOptions(call));
-  await sameDevice(device);
-  const layout = shellArgs(layoutScript, [fileSystem, device.path, `${paths.runDir}/look`]);
-  await exec("unshare", ["--mount", "--propagation", "private", "sh", ...layout], {
-    ...childOptions(call),
-    input: newBlock(identity),
-  });
-  await sameDevice(device);
+  await execOnDevice(device, [command, ...options, uuid, pinned], childOptions(call));
+  const layout = shellArgs(layoutScript, [fileSystem, pinned, `${paths.runDir}/look`]);
+  const alone = ["unshare", "--mount", "--propagation", "private", "sh", ...layout];
+  const input = newBlock(identity);
+  await execOnDevice(device, alone, { ...childOptions(call), input });
 }

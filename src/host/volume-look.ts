@@ -3,8 +3,8 @@ import type { Content } from "../agent/core/host.ts";
 import type { FileSystem } from "../domain/record.ts";
 import type { Device, Identity } from "../domain/volume.ts";
 import { FlockerError } from "../lib/errors.ts";
-import { exec } from "../lib/exec.ts";
 import { childOptions, type HostPaths, sameDevice, shellArgs } from "./host-paths.ts";
+import { execOnDevice, pinned } from "./pinned-device.ts";
 import { type Block, decodeBlock } from "../backends/identity-block.ts";
 
 type Expected = Pick<Identity, "clusterId" | "datasetId">;
@@ -20,7 +20,7 @@ const withoutWriting: Readonly<Record<FileSystem, string>> = {
  * anything is killed.
  */
 const lookScript = `
-mount -t "$1" -o "$2" -- "$3" "$4" || exit 91
+mount -c -t "$1" -o "$2" -- "$3" "$4" || exit 91
 cd "$4"
 find data -mindepth 1 -print -quit 2>/dev/null | grep -q . && echo used || echo unused
 if [ -f identity ]; then echo present; base64 -w 0 identity; else echo absent; fi
@@ -60,9 +60,7 @@ export async function lookClosely(
   if (signature["UUID"] !== expected.datasetId) {
     return foreign(`its file system is that of ${signature["UUID"] ?? "nobody"}`);
   }
-  const content = await readContent(paths, device, expected, call);
-  await sameDevice(device);
-  return content;
+  return readContent(paths, device, expected, call);
 }
 
 export type Look = { readonly content: Content; readonly block: Block | null };
@@ -75,7 +73,8 @@ function foreign(detail: string): Look {
 async function probe(device: Device, call: Call): Promise<Readonly<Record<string, string>> | null> {
   const nothingFound = 2;
   const ambivalent = 8;
-  const { status, stdout } = await exec("blkid", ["-p", "-o", "export", "--", device.path], {
+  const command = ["blkid", "-p", "-o", "export", "--", pinned];
+  const { status, stdout } = await execOnDevice(device, command, {
     ...childOptions(call),
     okStatuses: [nothingFound, ambivalent],
   });
@@ -95,10 +94,11 @@ async function isBlank(device: Device, sizeBytes: number, call: Call): Promise<b
   const span = Math.min(2 ** 20, sizeBytes);
   if (span === 0) return false;
   for (const start of [0, sizeBytes - span]) {
-    const args = ["-s", "-n", String(span), "-i", `${start}:0`, "--", device.path, "/dev/zero"];
+    const ends = ["-i", `${start}:0`, "--", pinned, "/dev/zero"];
     const differs = 1;
     const options = { ...childOptions(call), okStatuses: [differs] };
-    if ((await exec("cmp", args, options)).status === differs) return false;
+    const command = ["cmp", "-s", "-n", String(span), ...ends];
+    if ((await execOnDevice(device, command, options)).status === differs) return false;
   }
   return true;
 }
@@ -111,12 +111,12 @@ async function readContent(
 ): Promise<Look> {
   const { fileSystem } = expected;
   const where = `${paths.runDir}/look`;
-  const args = shellArgs(lookScript, [fileSystem, withoutWriting[fileSystem], device.path, where]);
-  const { status, stdout, stderr } = await exec(
-    "unshare",
-    ["--mount", "--propagation", "private", "env", "LC_ALL=C", "sh", ...args],
-    { ...childOptions(call), okStatuses: [mountFailed] },
-  );
+  const args = shellArgs(lookScript, [fileSystem, withoutWriting[fileSystem], pinned, where]);
+  const alone = ["unshare", "--mount", "--propagation", "private", "env", "LC_ALL=C", "sh"];
+  const { status, stdout, stderr } = await execOnDevice(device, [...alone, ...args], {
+    ...childOptions(call),
+    okStatuses: [mountFailed],
+  });
   if (status === mountFailed) {
     if (/busy|already mounted/.test(stderr)) {
       throw new FlockerError("VOLUME_BUSY", `${device.path} is mounted by somebody`);

@@ -13,6 +13,7 @@ import {
   shellArgs,
   volumePath,
 } from "./host-paths.ts";
+import { execOnDevice, pinned } from "./pinned-device.ts";
 import { unmount } from "./unmount.ts";
 import {
   checkStamp,
@@ -50,11 +51,9 @@ export async function mountVolume(
   await using undo = new AsyncDisposableStack();
   // Not under the caller's signal: nothing stays mounted that was not verified.
   undo.defer(() => unmount(where, { ...call, signal: new AbortController().signal }));
-  await exec(
-    "mount",
-    ["-t", fileSystem, "-o", mountOptions[fileSystem], "--", device.path, where],
-    childOptions(call),
-  );
+  // By its path, which people see in mountinfo; what it leads to is looked at before and after.
+  const options = ["-t", fileSystem, "-o", mountOptions[fileSystem]];
+  await execOnDevice(device, ["mount", ...options, "--", device.path, where], childOptions(call));
   await verifyAndStamp(paths, device, identity, call);
   undo.move();
 }
@@ -78,16 +77,17 @@ async function verifyAndStampUnmounted(
   checkStamp(content.identity, identity);
   if (content.identity.generation === identity.generation) return;
   const { slot, counter } = block.next;
-  const args = [fileSystem, mountOptions[fileSystem], device.path, `${paths.runDir}/look`];
+  const args = [fileSystem, mountOptions[fileSystem], pinned, `${paths.runDir}/look`];
   const script = shellArgs(stampScript, [...args, ...slotArgs(identityFile, slot)]);
-  await exec("unshare", ["--mount", "--propagation", "private", "sh", ...script], {
+  const alone = ["unshare", "--mount", "--propagation", "private", "sh", ...script];
+  await execOnDevice(device, alone, {
     ...childOptions(call),
     input: encodeSlot({ counter, identity }),
   });
 }
 
 const stampScript = `
-mount -t "$1" -o "$2" -- "$3" "$4"
+mount -c -t "$1" -o "$2" -- "$3" "$4"
 cd "$4"
 where=$4
 shift 4

@@ -235,6 +235,29 @@ describe("identity", () => {
     });
   });
 
+  test("another disk that the path leads to by now is left as it is", async () => {
+    const identity = newIdentity();
+    const { device } = await formatted(identity);
+    const other = await formatted(newIdentity());
+    const blank = await loopImage(stack, directory, { name: "blank.img" });
+    for (const there of [other, blank]) {
+      // The name is that of the attached device, what it leads to is not.
+      const path = join(directory, device.path.slice(5));
+      run("ln", "-sfn", there.device.path, path);
+      const before = sha256(there.file);
+      const swapped = { ...device, path };
+      const refused = { code: "BACKEND_REJECTED" };
+
+      const claimed = { ...identity, generation: 1 };
+      await expect(host.inspect(swapped, identity, "ext4", call())).rejects.toMatchObject(refused);
+      await expect(host.format(swapped, identity, "ext4", call())).rejects.toMatchObject(refused);
+      const mounted = host.mountVolume(swapped, claimed, "ext4", call());
+      await expect(mounted).rejects.toMatchObject(refused);
+
+      expect(sha256(there.file)).toBe(before);
+    }
+  });
+
   test("a device that vanished under its file is an error, not a blank one", async () => {
     const identity = newIdentity();
     const { device, file } = await loopImage(stack, directory);
