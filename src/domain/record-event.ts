@@ -14,7 +14,7 @@ export type RecordEvent =
       readonly to: Speaker;
       /** Set when a wish is granted: `primary` changes in the same commit. */
       readonly wishAtMs: number | null;
-      /** Token for the creation of the volume, used only from `never`. */
+      /** Token for the creation of the volume from `never`; after that for its mkfs. */
       readonly createOp: OpId;
     }
   | { readonly kind: "taken"; readonly by: Speaker; readonly generation: number }

@@ -123,10 +123,13 @@ function granted(record: DatasetRecord, event: Of<"granted">): DatasetRecord | R
   if (reason !== null) return refuse(reason);
   const generation = record.generation + 1;
   const { before, ...order } = orderAfterGrant(record, node, event.wishAtMs);
+  // A mkfs that lands after its claim was taken away must not pass for the next holder's.
+  const made = record.formatted === "yes" || record.volume.kind === "never";
   return {
     ...record,
     ...order,
     generation,
+    lineage: made || record.poolKind === "local" ? record.lineage : event.createOp,
     claim: { node, era, generation, phase: "granted", before },
     volume:
       record.volume.kind === "never" ? { kind: "creating", op: event.createOp } : record.volume,

@@ -305,9 +305,18 @@ describe("what is remembered for ever", () => {
 
   test("ids, origin and place are never changed", () => {
     always(({ before, after }) => {
-      for (const key of ["datasetId", "lineage", "createdAtMs", "pool", "sizeBytes"] as const) {
+      for (const key of ["datasetId", "createdAtMs", "pool", "sizeBytes"] as const) {
         expect(after[key]).toBe(before[key]);
       }
+    }, choicesWithRecovery);
+  });
+
+  test("the lineage is another one for each claim that may format, and stays once it is formatted", () => {
+    always(({ before, event, after }) => {
+      const mayFormat = before.formatted === "no" && before.volume.kind !== "never";
+      if (event.kind === "granted" && mayFormat && before.poolKind === "attachable") {
+        expect(after.lineage).toBe(event.createOp);
+      } else expect(after.lineage).toBe(before.lineage);
     }, choicesWithRecovery);
   });
 

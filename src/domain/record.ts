@@ -124,7 +124,10 @@ export type DatasetRecord = {
   readonly volume: VolumeState;
   /** `yes` durably before the first showing; mkfs only while `no`. */
   readonly formatted: "no" | "yes";
-  /** Identity of the mkfs that made the content; written on the volume. */
+  /**
+   * Identity of the mkfs that made the content; written on the volume. Of a block volume each claim
+   * has one of its own until it is `formatted`.
+   */
   readonly lineage: OpId;
   readonly copies: readonly Copy[];
   readonly op: Op | null;

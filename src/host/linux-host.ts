@@ -89,7 +89,7 @@ export class LinuxHost implements Host, LocalHost {
 
   inspect(
     device: Device,
-    expected: Pick<Identity, "clusterId" | "datasetId">,
+    expected: Pick<Identity, "clusterId" | "datasetId" | "lineage">,
     fileSystem: FileSystem,
     call: Call,
   ): Promise<Content> {

@@ -7,7 +7,7 @@ import { childOptions, type HostPaths, sameDevice, shellArgs } from "./host-path
 import { execOnDevice, pinned } from "./pinned-device.ts";
 import { type Block, decodeBlock } from "../backends/identity-block.ts";
 
-type Expected = Pick<Identity, "clusterId" | "datasetId">;
+type Expected = Pick<Identity, "clusterId" | "datasetId" | "lineage">;
 
 /** Even a read-only mount replays the journal, that is writes, unless told not to (hazards m22). */
 const withoutWriting: Readonly<Record<FileSystem, string>> = {
@@ -142,6 +142,11 @@ function verdict(used: boolean, block: string | null, expected: Expected): Look 
   }
   if (identity.datasetId !== expected.datasetId) {
     return foreign(`it belongs to another dataset (${identity.datasetId})`);
+  }
+  const { lineage, generation } = identity;
+  // Of a claim that was taken away before it was used.
+  if (lineage !== expected.lineage && generation === 0 && !used) {
+    return { content: { kind: "unfinished" }, block: decoded };
   }
   return { content: { kind: "ours", identity }, block: decoded };
 }

@@ -202,6 +202,26 @@ describe("identity", () => {
     expect(sha256(file)).toBe(before);
   });
 
+  test("a mkfs of another claim may be made again until it was used", async () => {
+    const late = newIdentity();
+    const { device } = await formatted(late);
+    const identity = { ...late, lineage: parseOpId(randomUUID()) };
+    expect(await host.inspect(device, identity, "ext4", call())).toEqual({ kind: "unfinished" });
+    await host.format(device, identity, "ext4", call());
+    const ours = await host.inspect(device, identity, "ext4", call());
+    expect(ours).toEqual({ kind: "ours", identity });
+
+    takenDown(identity);
+    await host.mountVolume(device, { ...identity, generation: 1 }, "ext4", call());
+    await host.unmountVolume(identity.datasetId, call());
+
+    const used = { kind: "ours", identity: { ...identity, generation: 1 } };
+    expect(await host.inspect(device, late, "ext4", call())).toEqual(used);
+    await expect(host.format(device, late, "ext4", call())).rejects.toMatchObject({
+      code: "BACKEND_REJECTED",
+    });
+  });
+
   test("a torn write of the identity leaves the one before it", async () => {
     const identity = newIdentity();
     const { device } = await formatted(identity);

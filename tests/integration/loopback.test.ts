@@ -121,7 +121,7 @@ describe("a loopback volume", () => {
     const before = volumes.map((volume) => sha256(image(volume)));
 
     const device = await bench.backend.attach(first.ref, bench.here, call());
-    const expected = { clusterId, datasetId: first.datasetId };
+    const expected = { clusterId, datasetId: first.datasetId, lineage: bench.newOp() };
     const content = await host.inspect(device, expected, "ext4", call());
 
     expect(content).toMatchObject({ kind: "foreign" });

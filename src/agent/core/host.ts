@@ -10,8 +10,8 @@ export type Content =
   /** No signature, and the first and the last MiB are zeros. */
   | { readonly kind: "blank" }
   /**
-   * Bears our own unfinished mkfs of the expected dataset (UUID = its id, no identity yet, nothing
-   * in `data/`): may be made again.
+   * Bears a mkfs of the expected dataset (UUID = its id, nothing in `data/`) that did not come to
+   * its identity, or that was made under another claim and never shown: may be made again.
    */
   | { readonly kind: "unfinished" }
   | { readonly kind: "ours"; readonly identity: Identity }
@@ -68,7 +68,7 @@ export interface Host {
    */
   inspect(
     device: Device,
-    expected: Pick<Identity, "clusterId" | "datasetId">,
+    expected: Pick<Identity, "clusterId" | "datasetId" | "lineage">,
     fileSystem: FileSystem,
     call: Call,
   ): Promise<Content>;

@@ -74,7 +74,7 @@ async function observeDevice(
   if (holders.length > 0) return { kind: "held", holders };
   const content = await look.host.inspect(
     at.device,
-    { clusterId: look.clusterId, datasetId: record.datasetId },
+    { clusterId: look.clusterId, datasetId: record.datasetId, lineage: record.lineage },
     blockFileSystem(record),
     call,
   );

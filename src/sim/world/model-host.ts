@@ -68,7 +68,10 @@ export class ModelHost implements Host {
     });
   }
 
-  inspect(device: Device, expected: Pick<Identity, "clusterId" | "datasetId">): Promise<Content> {
+  inspect(
+    device: Device,
+    expected: Pick<Identity, "clusterId" | "datasetId" | "lineage">,
+  ): Promise<Content> {
     return this.#read(expected.datasetId, () => {
       const { kernel } = this.machine;
       const { disk } = kernel.volume(kernel.device(device));
@@ -79,6 +82,8 @@ export class ModelHost implements Host {
       if (disk.state === "partial" || disk.lineage === null) return { kind: "unfinished" };
       const { clusterId, datasetId } = expected;
       const { lineage, generation } = disk;
+      const shown = generation > 0 || disk.entries.size > 0;
+      if (lineage !== expected.lineage && !shown) return { kind: "unfinished" };
       return { kind: "ours", identity: { clusterId, datasetId, lineage, generation } };
     });
   }
