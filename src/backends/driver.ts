@@ -11,14 +11,20 @@ export type Driver = {
   /** Its own keys in agent.yml; checked before `open` is called. */
   readonly options: TObject;
   /**
-   * Connects to the storage; `capabilities.kind` of what it returns says which port it is. Wrong options that the schema cannot tell are
-   * `CONFIGURATION_INVALID`; a storage that does not answer is `BACKEND_UNAVAILABLE`.
+   * Connects to the storage; `capabilities.kind` of what it returns says which port it is. Wrong
+   * options that the schema cannot tell are `CONFIGURATION_INVALID`; a storage that does not answer
+   * is `BACKEND_UNAVAILABLE`.
    */
   readonly open: (
     options: Readonly<Record<string, unknown>>,
     context: BackendContext,
   ) => Promise<AttachableBackend | LocalBackend>;
 };
+
+/** Which of the two ports a driver opened. */
+export function isLocal(backend: AttachableBackend | LocalBackend): backend is LocalBackend {
+  return backend.capabilities.kind === "local";
+}
 
 /** An open backend by the port that it implements. */
 export type OpenedBackend =

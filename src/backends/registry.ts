@@ -1,8 +1,7 @@
 import { Errors } from "typebox/value";
 import { FlockerError } from "../lib/errors.ts";
-import type { AttachableBackend, BackendContext } from "./attachable.ts";
-import type { Driver, OpenedBackend } from "./driver.ts";
-import type { LocalBackend } from "./local.ts";
+import type { BackendContext } from "./attachable.ts";
+import { type Driver, isLocal, type OpenedBackend } from "./driver.ts";
 import { logCalls } from "./logged-backend.ts";
 import { logLocalCalls } from "./logged-local.ts";
 
@@ -35,10 +34,6 @@ export async function openBackend(
   return isLocal(backend)
     ? { kind: "local", backend: logLocalCalls(backend, driver.name) }
     : { kind: "attachable", backend: logCalls(backend, driver.name) };
-}
-
-function isLocal(backend: AttachableBackend | LocalBackend): backend is LocalBackend {
-  return backend.capabilities.kind === "local";
 }
 
 export async function findDriver(backend: string): Promise<Driver> {
@@ -85,7 +80,7 @@ function isDriver(value: unknown): value is Driver {
   );
 }
 
-/** The keys of a pool besides the driver's own are not its business; unknown ones are an error. */
+/** `options` are what a pool has besides keys that all pools have: each must be the driver's. */
 export function checkOptions(driver: Driver, options: Readonly<Record<string, unknown>>): void {
   const known = Object.keys(driver.options.properties);
   const unknown = Object.keys(options).find((key) => !known.includes(key));

@@ -8,7 +8,7 @@ import {
 } from "../../domain/ids.ts";
 import { FlockerError, messageOf } from "../../lib/errors.ts";
 import type { AttachableBackend, BackendContext, Call } from "../attachable.ts";
-import type { Driver } from "../driver.ts";
+import { type Driver, isLocal } from "../driver.ts";
 import type { LocalBackend } from "../local.ts";
 import { logCalls } from "../logged-backend.ts";
 import { logLocalCalls } from "../logged-local.ts";
@@ -158,8 +158,4 @@ function open(
     log: new CallTrace(),
   };
   return driver.open(node === "here" ? here : there, context);
-}
-
-function isLocal(backend: AttachableBackend | LocalBackend): backend is LocalBackend {
-  return backend.capabilities.kind === "local";
 }
