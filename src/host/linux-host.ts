@@ -73,7 +73,7 @@ export class LinuxHost implements Host, LocalHost {
     return listed.length > 0 || device !== null ? listed : this.#unlisted(datasetId, call);
   }
 
-  /** A mount that only an open file keeps is in nobody's mountinfo (hazards m3). */
+  /** A mount that only an open file keeps is in nobody's mountinfo. */
   async #unlisted(datasetId: DatasetId, call: Call): Promise<readonly Holder[]> {
     const device = await notedDevice(this.#paths, datasetId);
     const { volume, shown } = await this.mounts(datasetId);

@@ -25,7 +25,7 @@ import { deviceNumbers, findReachable, foreignMounts } from "./volume-holders.ts
 export async function cutVolume(paths: HostPaths, datasetId: DatasetId, call: Call): Promise<void> {
   const device = await notedDevice(paths, datasetId);
   const path = await findReachable(paths, datasetId);
-  // An open file alone may be left of it, which no mountinfo shows (hazards m3).
+  // An open file alone may be left of it, which no mountinfo shows.
   const hidden = path === null ? await usersOf(paths, datasetId, call) : [];
   const reachable = path ?? hidden.map(pathOf).find((found) => found !== null) ?? null;
   if (reachable !== null) {

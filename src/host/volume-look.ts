@@ -9,7 +9,7 @@ import { type Block, decodeBlock } from "../backends/identity-block.ts";
 
 type Expected = Pick<Identity, "clusterId" | "datasetId" | "lineage">;
 
-/** Even a read-only mount replays the journal, that is writes, unless told not to (hazards m22). */
+/** Even a read-only mount replays the journal, that is writes, unless told not to. */
 const withoutWriting: Readonly<Record<FileSystem, string>> = {
   ext4: "ro,noload",
   xfs: "ro,norecovery",

@@ -277,7 +277,7 @@ describe("a pool that is balanced", () => {
   });
 });
 
-/** What hazards.md m4 and m5 did: made writable, changed, made read-only again. */
+/** Made writable, changed, made read-only again. */
 function tamper(subvolume: string): void {
   const flag = ["property", "set", "-f", "-ts", subvolume, "ro"];
   run("btrfs", ...flag, "false");

@@ -25,7 +25,7 @@ export function pump(state: CoreState, datasetId: DatasetId, nowMs: number): voi
   if (record !== undefined) pushRecord(state, record, wantedBy(state, record, nowMs));
 }
 
-/** One node after the other, and before anything else happens to the dataset (hazards F10). */
+/** One node after the other, and before anything else happens to the dataset. */
 function forceOffUnheard(state: CoreState, datasetId: DatasetId, nowMs: number): void {
   if (state.records.get(datasetId)?.op !== null) return;
   for (const entry of state.nodes.values()) {

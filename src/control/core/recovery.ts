@@ -174,7 +174,7 @@ export function endWhenHeard(state: CoreState, nowMs: number): boolean {
 
 /**
  * Whoever was given up and not heard, in this recovery or as the backup has it, may have been
- * granted what no store remembers (hazards F10): no such generation is given to anybody else, and
+ * granted what no store remembers: no such generation is given to anybody else, and
  * what it may have attached is forced off it before anything is granted.
  */
 function passUnheard(state: CoreState, nowMs: number): void {
