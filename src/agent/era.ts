@@ -5,6 +5,7 @@ import { mkdir, readFile, statfs, writeFile, rename } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { type BootId, parseBootId } from "../domain/ids.ts";
 import { FlockerError } from "../lib/errors.ts";
+import { readMachineId } from "../lib/system.ts";
 
 /** Which machine this is, and which boot of it. */
 export type Era = {
@@ -44,16 +45,9 @@ async function readRunId(path: string): Promise<string> {
 }
 
 async function fingerprint(): Promise<string> {
-  const machine = await readOrNull("/etc/machine-id");
-  if (machine === null || machine.trim() === "") {
-    throw new FlockerError(
-      "CONFIGURATION_INVALID",
-      "/etc/machine-id is missing or empty: two machines could not be told apart. Run " +
-        "systemd-machine-id-setup, or put 32 random hex digits there.",
-    );
-  }
+  const machine = await readMachineId();
   const product = await readOrNull("/sys/class/dmi/id/product_uuid");
-  return [machine.trim(), ...(product === null ? [] : [product.trim().toLowerCase()])].join("/");
+  return [machine, ...(product === null ? [] : [product.trim().toLowerCase()])].join("/");
 }
 
 async function readOrNull(path: string): Promise<string | null> {

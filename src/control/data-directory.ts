@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FlockerError } from "../lib/errors.ts";
 import { makeDirectory, systemReason } from "../lib/system.ts";
@@ -20,23 +19,4 @@ export async function makeDataDirectory(dataPath: string): Promise<void> {
       { cause, details: { dataPath } },
     );
   }
-}
-
-/** What tells this machine from the one that a store was copied from. (machine-id(5)) */
-export async function readMachineId(path = "/etc/machine-id"): Promise<string> {
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
-    throw noMachineId(path, cause);
-  });
-  const machineId = text.trim();
-  if (machineId === "") throw noMachineId(path, null);
-  return machineId;
-}
-
-function noMachineId(path: string, cause: unknown): FlockerError {
-  return new FlockerError(
-    "CONFIGURATION_INVALID",
-    `${path} does not say which machine this is. Run systemd-machine-id-setup, or put 32 random ` +
-      "hex digits there.",
-    { cause },
-  );
 }

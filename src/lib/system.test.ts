@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { makeDirectory, systemReason } from "./system.ts";
+import { makeDirectory, readMachineId, systemReason } from "./system.ts";
 
 test("a directory is made with those above it, and one that is there stays", async () => {
   const root = await mkdtemp(join(tmpdir(), "flocker-directory-"));
@@ -43,4 +43,15 @@ test("a reason is in words, without codes and calls", async () => {
   expect(await failure(listening("192.0.2.1"))).toBe("address not available");
   expect(await failure(listening("name.invalid"))).toBe("no address of that name is known");
   expect(await failure(Promise.reject(new Error("as it is")))).toBe("as it is");
+});
+
+test("a machine without an id of its own is told how to get one", async () => {
+  const root = await mkdtemp(join(tmpdir(), "flocker-machine-"));
+  const path = join(root, "machine-id");
+  await expect(readMachineId(path)).rejects.toThrow("systemd-machine-id-setup");
+  await writeFile(path, "\n");
+  await expect(readMachineId(path)).rejects.toThrow("systemd-machine-id-setup");
+  await writeFile(path, "8f0c\n");
+  expect(await readMachineId(path)).toBe("8f0c");
+  await rm(root, { recursive: true });
 });

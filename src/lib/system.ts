@@ -1,7 +1,7 @@
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir, readFile, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { getSystemErrorMessage } from "node:util";
-import { messageOf } from "./errors.ts";
+import { FlockerError, messageOf } from "./errors.ts";
 
 /**
  * Makes a directory and those above it that are missing; one that is there stays as it is. Not
@@ -39,4 +39,23 @@ export function systemReason(error: unknown): string {
   return "errno" in error && typeof error.errno === "number"
     ? getSystemErrorMessage(error.errno)
     : messageOf(error);
+}
+
+/** What tells this machine from every other one. (machine-id(5)) */
+export async function readMachineId(path = "/etc/machine-id"): Promise<string> {
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw noMachineId(path, cause);
+  });
+  const machineId = text.trim();
+  if (machineId === "") throw noMachineId(path, null);
+  return machineId;
+}
+
+function noMachineId(path: string, cause: unknown): FlockerError {
+  return new FlockerError(
+    "CONFIGURATION_INVALID",
+    `${path} is missing or empty: it has to say which machine this is. Run ` +
+      "systemd-machine-id-setup, or put 32 random hex digits there.",
+    { cause },
+  );
 }

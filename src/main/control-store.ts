@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { makeDataDirectory, readMachineId, storePath } from "../control/data-directory.ts";
+import { makeDataDirectory, storePath } from "../control/data-directory.ts";
 import { backupSqliteStore } from "../control/store/sqlite-backup.ts";
 import { openSqliteStore } from "../control/store/sqlite-store.ts";
 import { metaKeys } from "../control/store-contents.ts";
 import { FlockerError } from "../lib/errors.ts";
+import { readMachineId } from "../lib/system.ts";
 
 export type BackedUp = { readonly store: string; readonly file: string };
 

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { exitStatus } from "../cli/run-program.ts";
-import { readMachineId } from "../control/data-directory.ts";
 import type { Endpoint } from "../control/listen.ts";
 import { startControlService } from "../control/service.ts";
 import { hasCode } from "../lib/errors.ts";
 import type { LogLevel } from "../lib/log.ts";
+import { readMachineId } from "../lib/system.ts";
 import type { FlockerContext } from "./flocker-context.ts";
 import { writePidFile } from "./pid-file.ts";
 
