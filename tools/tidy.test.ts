@@ -54,6 +54,15 @@ describe("planted violations are found", () => {
     ]);
   });
 
+  test("a folder with too many files, not counting those of tests alone", () => {
+    const files = Array.from({ length: 16 }, (_, index) => `lib/file${index}.ts`);
+    const ofTests = ["lib/test-bench.ts", "lib/a.test.ts"];
+    const some = [...files.slice(1), ...ofTests].map((path) => ({ path, text: "" }));
+    expect(budgetViolations(some)).toEqual([]);
+    const all = files.map((path) => ({ path, text: "" }));
+    expect(budgetViolations(all)).toEqual(["lib: 16 files, over 15"]);
+  });
+
   test("the longest layer wins", () => {
     expect(layerOf("control/core/step.ts")).toBe("control/core");
     expect(layerOf("control/api/app.ts")).toBe("control");

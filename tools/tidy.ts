@@ -1,5 +1,5 @@
 import { readFileSync, readdirSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { basename, dirname, join, normalize } from "node:path";
 
 /** Which folders of `src` each folder may import besides itself, in the order to read the code. */
 export const layers: Readonly<Record<string, readonly string[]>> = {
@@ -107,9 +107,14 @@ function fileViolations({ path, text }: SourceFile): string[] {
   return found;
 }
 
+/** Tests, and what only tests import: it is not in the way of who reads the folder. */
+function isOfTests(path: string): boolean {
+  return path.endsWith(".test.ts") || basename(path).startsWith("test-");
+}
+
 function folderViolations(paths: readonly string[]): string[] {
   const counts = new Map<string, number>();
-  for (const path of paths.filter((name) => !name.endsWith(".test.ts"))) {
+  for (const path of paths.filter((name) => !isOfTests(name))) {
     counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
   }
   return [...counts]
