@@ -13,7 +13,7 @@ import type {
   Mode,
   StorePoint,
 } from "../../protocol/agent-messages.ts";
-import { Retention, type RetentionTimes, retentionTimes } from "./kept.ts";
+import { Retention, type RetentionTimes, retentionTimes } from "./retention.ts";
 import type {
   Batch,
   ConnectionId,
