@@ -1,4 +1,4 @@
-import { timings } from "../../agent/core/agent-state.ts";
+import { timings } from "../../agent/core/timings.ts";
 import type { AgentEffect, AgentEvent } from "../../agent/core/effects.ts";
 import type { DatasetRecord } from "../../domain/record.ts";
 import { act } from "../../planner/decision.ts";

@@ -1,4 +1,4 @@
-import { timings } from "../../agent/core/agent-state.ts";
+import { timings } from "../../agent/core/timings.ts";
 import { noFlaws } from "../world/world.ts";
 import {
   absentCreates,

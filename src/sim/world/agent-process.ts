@@ -1,5 +1,6 @@
 import { AgentCore } from "../../agent/core/agent-core.ts";
-import type { AgentOptions, Timings } from "../../agent/core/agent-state.ts";
+import type { AgentOptions } from "../../agent/core/agent-state.ts";
+import type { Timings } from "../../agent/core/timings.ts";
 import type { AgentEffect, AgentEvent, Outcome } from "../../agent/core/effects.ts";
 import { execute, type Ports } from "../../agent/core/executor.ts";
 import { observe } from "../../agent/core/observe.ts";
