@@ -15,7 +15,8 @@ export class Faults {
   }
 
   begin(): void {
-    const { traits } = this.#world.context;
+    const { context } = this.#world;
+    const { traits } = context;
     this.#repeat(traits.agentFaultMs, () => this.#onHost((host) => this.#agentFault(host)));
     this.#repeat(traits.nodeFaultMs, () => this.#onHost((host) => this.#nodeFault(host)));
     this.#repeat(traits.controlFaultMs, () => this.#controlFault());
@@ -26,6 +27,9 @@ export class Faults {
     this.#repeat(traits.storageHideMs, () => this.#hideVolumes());
     this.#repeat(traits.streamFaultMs, () => this.#onHost((host) => this.#streamFault(host)));
     this.#repeat(traits.poolFaultMs, () => this.#onHost((host) => this.#poolFault(host)));
+    this.#repeat(traits.deviceFaultMs, () =>
+      this.#onHost(({ machine }) => machine.kernel.resetBus(context.prng.between(100, 3_000))),
+    );
     this.#repeat(traits.engineFaultMs, () => this.#onHost((host) => this.engineFault(host)));
   }
 

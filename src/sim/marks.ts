@@ -82,6 +82,7 @@ export const markNames = [
   "pool missing at boot",
   "pool set back",
   "pool lost",
+  "devices renamed",
 ] as const;
 
 export type Mark = (typeof markNames)[number];

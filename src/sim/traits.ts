@@ -38,6 +38,8 @@ export type Traits = {
   readonly streamFaultMs: number;
   /** Mean time between losses and set-backs of pools, ms. */
   readonly poolFaultMs: number;
+  /** Mean time between resets of a node's bus, ms. */
+  readonly deviceFaultMs: number;
 };
 
 /** Draws the swarm's options of one seed. */
@@ -72,6 +74,7 @@ export function drawTraits(prng: Prng): Traits {
     bulkBytes: 2 ** 20,
     streamFaultMs: often(0.3, 5, 30),
     poolFaultMs: often(0.15, 40, 120),
+    deviceFaultMs: often(0.2, 5, 40),
   };
 }
 
@@ -104,4 +107,5 @@ export const calm: Traits = {
   bulkBytes: 2 ** 20,
   streamFaultMs: Infinity,
   poolFaultMs: Infinity,
+  deviceFaultMs: Infinity,
 };

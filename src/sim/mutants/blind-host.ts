@@ -1,5 +1,6 @@
 import type { DatasetId, VolumeRef } from "../../domain/ids.ts";
-import type { Holder, Volume } from "../../domain/volume.ts";
+import type { Device, Holder, Volume } from "../../domain/volume.ts";
+import type { KernelDevice } from "../world/kernel.ts";
 import type { Machine } from "../world/machine.ts";
 import { ModelDriver } from "../world/model-driver.ts";
 import { ModelHost, type Surroundings } from "../world/model-host.ts";
@@ -12,6 +13,15 @@ export class BlindHost extends ModelHost {
 
   override holdExclusively(): Promise<{ readonly release: () => Promise<void> }> {
     return Promise.resolve({ release: () => Promise.resolve() });
+  }
+}
+
+/** Takes a device for the one that had its name a moment ago. */
+export class NameHost extends ModelHost {
+  protected override deviceAt(device: Device): KernelDevice {
+    const { devices } = this.machine.kernel;
+    const named = [...devices.values()].find(({ path }) => path === device.path);
+    return named ?? super.deviceAt(device);
   }
 }
 
@@ -62,6 +72,10 @@ export function blindHost(machine: Machine, around: Surroundings): ModelHost {
 
 export function cleanHost(machine: Machine, around: Surroundings): ModelHost {
   return new CleanHost(machine, around);
+}
+
+export function nameHost(machine: Machine, around: Surroundings): ModelHost {
+  return new NameHost(machine, around);
 }
 
 export function unprovenHost(machine: Machine, around: Surroundings): ModelHost {

@@ -1,5 +1,5 @@
 import { noFlaws } from "../world/world.ts";
-import { cleanHost, listingDriver } from "./blind-host.ts";
+import { cleanHost, listingDriver, nameHost } from "./blind-host.ts";
 import {
   allAgain,
   anyInstance,
@@ -102,6 +102,13 @@ export const moreMutants: readonly Mutant[] = [
     checker: "K2",
     traits: { ...local, messageDelayMsMax: 20_000 },
     flaws: () => ({ ...noFlaws, control: bothWays() }),
+  },
+  {
+    name: "b17",
+    says: "a device is found by its name, which may be another's by then",
+    checker: "K4",
+    traits: { ...attachable, datasets: 3, deviceFaultMs: 2_000, childHang: 0.3 },
+    flaws: () => ({ ...noFlaws, agent: { host: nameHost } }),
   },
   {
     name: "b18",

@@ -62,13 +62,34 @@ export class Kernel {
     if (known?.plugged === true) return known;
     this.#sequence += 1;
     const device = {
-      path: `/dev/sim${this.#sequence % 4}`,
+      path: this.#freePath(),
       diskSequence: this.#sequence,
       ref,
       plugged: true,
     };
     this.devices.set(ref, device);
     return device;
+  }
+
+  /** The lowest name that nothing has: one that was another disk's a moment ago. */
+  #freePath(): string {
+    const used = new Set([...this.devices.values()].map(({ path }) => path));
+    let number = 0;
+    while (used.has(`/dev/sim${number}`)) number += 1;
+    return `/dev/sim${number}`;
+  }
+
+  /** Its bus is reset: what is not mounted goes, and comes back under the names that are free. */
+  resetBus(backMs: number): void {
+    const idle = [...this.devices.values()].filter((device) => this.on(device) === null);
+    for (const { ref } of idle) this.unplug(ref);
+    if (idle.length > 0) this.#context.marks.hit("devices renamed");
+    this.#context.clock.after(backMs, () => {
+      for (const { ref } of idle.toReversed()) {
+        const owner = this.#storage.volumes.get(ref)?.attachment?.era;
+        if (!this.dead && owner === this.era) this.plug(ref);
+      }
+    });
   }
 
   unplug(ref: string): void {

@@ -2,7 +2,7 @@ import type { Content, Host, Mounts } from "../../agent/core/host.ts";
 import type { ClusterId, DatasetId } from "../../domain/ids.ts";
 import type { Device, Holder, Identity } from "../../domain/volume.ts";
 import type { Strand } from "../clock.ts";
-import type { Superblock } from "./kernel.ts";
+import type { KernelDevice, Superblock } from "./kernel.ts";
 import type { Machine } from "./machine.ts";
 import type { StoredVolume } from "./storage.ts";
 import { failure } from "./world-context.ts";
@@ -149,11 +149,11 @@ export class ModelHost implements Host {
       throw failure("BACKEND_REJECTED", "a later generation was here");
     }
     const superblock = await this.#child(datasetId, this.#pace(5, 2_000), () =>
-      kernel.mount(datasetId, kernel.device(device)),
+      kernel.mount(datasetId, this.deviceAt(device)),
     );
     await this.#child(datasetId, this.#pace(1, 10), () => {
       const from = { sinceMs: superblock.mountedAtMs };
-      const written = kernel.write(kernel.device(device), from, ({ disk }) => {
+      const written = kernel.write(this.deviceAt(device), from, ({ disk }) => {
         disk.generation = Math.max(disk.generation, identity.generation);
       });
       if (written) return;
@@ -161,6 +161,10 @@ export class ModelHost implements Host {
       kernel.drop(superblock, "volume");
       throw failure("COMMAND_FAILED", "the identity cannot be written: I/O error");
     });
+  }
+
+  protected deviceAt(device: Device): KernelDevice {
+    return this.machine.kernel.device(device);
   }
 
   show(dataset: DatasetId): Promise<void> {
