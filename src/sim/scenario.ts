@@ -3,10 +3,10 @@ import { Faults } from "./faults.ts";
 import { Liveness } from "./liveness.ts";
 import { Marks } from "./marks.ts";
 import { Person } from "./person.ts";
-import { Simulation, type Violation } from "./simulate.ts";
+import { type SimulateOptions, Simulation, type Violation } from "./simulate.ts";
 import { calm, type Traits } from "./traits.ts";
 import type { Direction } from "./world/network.ts";
-import { type Flaws, type Host, noFlaws } from "./world/world.ts";
+import { type Host, noFlaws } from "./world/world.ts";
 
 /** A story in words: one command a line, `#` begins a comment, as raft's data-driven tests. */
 export type Scenario = {
@@ -38,7 +38,7 @@ export function parseScenario(name: string, text: string): Scenario {
 /** Plays a story; its first violation, or null. A command that cannot be obeyed throws. */
 export async function play(
   scenario: Scenario,
-  options: { readonly flaws?: Flaws; readonly trace?: (line: string) => void } = {},
+  options: Pick<SimulateOptions, "flaws" | "trace" | "only"> = {},
 ): Promise<Violation | null> {
   const traits = { ...calm, ...scenario.traits };
   const marks = new Marks();
