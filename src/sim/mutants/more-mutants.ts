@@ -99,7 +99,7 @@ export const moreMutants: readonly Mutant[] = [
   {
     name: "b15",
     says: "an abort and a commit of one move are both accepted",
-    checker: "K2",
+    checker: "K3",
     traits: { ...local, messageDelayMsMax: 20_000 },
     flaws: () => ({ ...noFlaws, control: bothWays() }),
   },
