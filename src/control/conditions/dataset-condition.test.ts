@@ -48,6 +48,17 @@ describe("a local dataset says", () => {
     expect(why(bed)).toMatch(/held by container redis; stop it there. The bulk is on node/);
   });
 
+  test("that nobody waits for it any more where the bulk is, rather than who holds it", () => {
+    const bed = held();
+    bed.wish(b);
+    bed.report(b, { kind: "copied", move: bed.move.id });
+    bed.observe(a, { shown: true, users: [{ id: "u", container: "c1" }] });
+    expect(code(bed)).toBe("WAITING_FOR_RELEASE");
+    bed.say(b, { kind: "wish_ended", datasetId: bed.id });
+    expect(code(bed)).toBe("WORKING");
+    expect(why(bed)).toMatch(/^The bulk is on node .* Nobody waits for it there any more/);
+  });
+
   test("that it is sealed for a silent target, and how to go on where the data is", () => {
     const bed = held();
     bed.order(b);

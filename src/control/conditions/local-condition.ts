@@ -3,6 +3,7 @@ import { type DatasetRecord, liveCopy, type Move } from "../../domain/record.ts"
 import { unreachable } from "../../lib/assert.ts";
 import type { Progress } from "../../protocol/agent-messages.ts";
 import type { CoreState } from "../core/core-state.ts";
+import { wantedBy } from "../core/moves.ts";
 import {
   ageText,
   capital,
@@ -36,7 +37,7 @@ export function moveCondition(
     case "precopy":
       return said(state, record, source) ?? said(state, record, target) ?? precopy(state, record);
     case "copied":
-      return said(state, record, source) ?? copied(state, record, move);
+      return said(state, record, source) ?? copied(state, record, move, nowMs);
     case "sealed":
       return said(state, record, target) ?? sealed(state, record, move);
     default:
@@ -72,11 +73,23 @@ function precopy(state: CoreState, record: DatasetRecord): Condition {
   );
 }
 
-function copied(state: CoreState, record: DatasetRecord, { source, target }: Move): Condition {
+function copied(
+  state: CoreState,
+  record: DatasetRecord,
+  { source, target }: Move,
+  nowMs: number,
+): Condition {
   const session = state.sessionOf(source);
   const bulk = `The bulk is on ${nodeText(state, target)} already.`;
   if (record.claim === null || record.claim.phase === "releasing" || session === null) {
     return condition("WORKING", `${capital(nodeText(state, source))} seals the dataset. ${bulk}`);
+  }
+  if (wantedBy(state, record, nowMs) === null) {
+    return condition(
+      "WORKING",
+      `${bulk} Nobody waits for it there any more; it is kept for a minute, in case somebody does ` +
+        "again.",
+    );
   }
   const held = heldText(session, observationOf(state, source, record) ?? undefined);
   return condition(

@@ -125,6 +125,38 @@ describe("a wish of another node", () => {
     expect(bed.record.copies).toEqual([expect.objectContaining({ node: b }), fallback]);
   });
 
+  test("that ended asks nobody to give back, and does again once it is renewed", () => {
+    const bed = held();
+    bed.wish(b);
+    bed.report(b, { kind: "copied", move: bed.move.id });
+    bed.say(b, { kind: "wish_ended", datasetId: bed.id });
+    expect(bed.move.phase).toBe("copied");
+    expect(bed.told(a)?.wantedBy).toBeNull();
+    bed.wish(b);
+    expect(bed.told(a)?.wantedBy).toBe(b);
+  });
+
+  test("that ended takes nothing from a holder that is giving back for it", () => {
+    const bed = held();
+    bed.wish(b);
+    bed.report(b, { kind: "copied", move: bed.move.id });
+    bed.release(a);
+    bed.say(b, { kind: "wish_ended", datasetId: bed.id });
+    expect(bed.record.move).toBeNull();
+    bed.released(a);
+    expect(bed.record.claim).toMatchObject({ node: a, generation: 2 });
+  });
+
+  test("that ended takes nothing while nobody holds the dataset", () => {
+    const bed = held();
+    bed.wish(b);
+    bed.report(b, { kind: "copied", move: bed.move.id });
+    bed.reboot(a);
+    expect(bed.record).toMatchObject({ claim: null, move: { phase: "copied" } });
+    bed.say(b, { kind: "wish_ended", datasetId: bed.id });
+    expect(bed.record).toMatchObject({ move: null, claim: { node: a, generation: 2 } });
+  });
+
   test("that ended gives way at once to somebody else who waits", () => {
     const bed = held();
     bed.wish(b);

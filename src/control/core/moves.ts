@@ -54,8 +54,12 @@ export function hasPool(
 export function wantedBy(state: CoreState, record: DatasetRecord, nowMs: number): NodeId | null {
   const { claim, move, poolKind } = record;
   if (claim === null) return null;
-  // The holder of a local one goes on undisturbed until the bulk is where it is wanted.
-  if (poolKind === "local") return move?.phase === "copied" ? move.target : null;
+  // The holder of a local one goes on undisturbed until the bulk is where it is wanted, and while
+  // nobody wants it there any more.
+  if (poolKind === "local") {
+    const isThere = move?.phase === "copied" && isWanted(state, record, move.target, nowMs);
+    return isThere ? move.target : null;
+  }
   const other = wants(state, record, nowMs).find(
     ({ node, kind }) => node !== claim.node && kind !== "rest",
   );
@@ -180,6 +184,9 @@ function abortReason(
     // Nobody mounts what is sealed: the quickest way out is through.
     if (move.phase === "sealed") return null;
     if (othersWait(state, record, move, nowMs)) return "ordered_elsewhere";
+    // Nobody keeps it from being sealed and leaving for a wish that has ended.
+    const isLeaving = record.claim === null || record.claim.phase === "releasing";
+    if (isLeaving && move.phase === "copied") return "unwanted";
     return isLongUnwanted(state, record, move, nowMs) ? "unwanted" : null;
   }
   state.unwantedMoves.delete(record.datasetId);

@@ -103,14 +103,3 @@ export const noGenerationCheck: ControlFlaws = {
       ? recordStep(record, { ...event, generation: record.claim.generation })
       : recordStep(record, event),
 };
-
-/** An order of the holder is taken for served, though its copy is on its way elsewhere. */
-export const deafToHolders: ControlFlaws = {
-  step: (record, event) =>
-    event.kind === "ordered" &&
-    record.claim?.node === event.node &&
-    record.claim.phase === "taken" &&
-    record.primary === event.node
-      ? { kind: "refused", reason: "already" }
-      : recordStep(record, event),
-};

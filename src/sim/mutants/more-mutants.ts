@@ -4,7 +4,6 @@ import {
   allAgain,
   anyInstance,
   clonesAreReboots,
-  deafToHolders,
   neverBehind,
   opsStay,
   timerGrants,
@@ -26,13 +25,6 @@ const local = { datasets: 1, local: 1, poolBytes: 2 ** 30, workMs: 2_000, delete
 
 /** Planted bugs of moves, of the store and of what is asked too often. */
 export const moreMutants: readonly Mutant[] = [
-  {
-    name: "deaf-to-holders",
-    says: "an order of the holder is taken for served while its copy leaves",
-    checker: "K11",
-    traits: { ...local, datasets: 3, workMs: 3_000, safetyMs: 60_000, engineFaultMs: 8_000 },
-    flaws: () => ({ ...noFlaws, control: deafToHolders }),
-  },
   {
     name: "b2",
     says: "a silent node is taken for a dead one after half a minute",
