@@ -243,6 +243,45 @@ describe("a base", () => {
       code: "VOLUME_NOT_FOUND",
     });
   });
+
+  test("that came a second time is what the rest builds on, not its first torn coming", async () => {
+    await using bench = await btrfsBench();
+    const { datasetId } = await newLive(bench);
+    const between = { from: bench.backend, to: bench.otherBackend, call: bench.call };
+    const move = bench.newOp();
+    const base = { datasetId, move, stage: "base", onBase: false } as const;
+    await transfer(between, base);
+    await transfer(between, base);
+    await bench.otherBackend.accept(base, bench.call);
+    await bench.backend.seal({ datasetId, move }, bench.call);
+    const delta = { datasetId, move, stage: "delta", onBase: true } as const;
+    await transfer(between, delta);
+    await bench.otherBackend.accept(delta, bench.call);
+
+    const copies = join(mountOf(bench.there), "copies", datasetId);
+    const parent = shown(join(copies, `${move}.delta`, "volume"), "Parent UUID");
+    expect(parent).toBe(shown(join(copies, `${move}.base`, "volume"), "UUID"));
+  });
+
+  test("whose twin a stream was built on instead is not accepted", async () => {
+    await using bench = await btrfsBench();
+    const { datasetId } = await newLive(bench);
+    const between = { from: bench.backend, to: bench.otherBackend, call: bench.call };
+    const move = bench.newOp();
+    const base = { datasetId, move, stage: "base", onBase: false } as const;
+    await transfer(between, base);
+    const pool = mountOf(bench.there);
+    renameSync(join(pool, "receiving", datasetId, `${move}.base`), join(pool, "twin"));
+    await transfer(between, base);
+    await bench.otherBackend.accept(base, bench.call);
+    await bench.backend.seal({ datasetId, move }, bench.call);
+    const delta = { datasetId, move, stage: "delta", onBase: true } as const;
+    await transfer(between, delta);
+
+    await expect(bench.otherBackend.accept(delta, bench.call)).rejects.toMatchObject({
+      code: "VOLUME_NOT_FOUND",
+    });
+  });
 });
 
 describe("a pool that is balanced", () => {
@@ -276,6 +315,12 @@ describe("a pool that is balanced", () => {
     expect(await files.read({ backend: otherBackend, datasetId }, "file")).toBe("balanced");
   });
 });
+
+/** A line of what btrfs says of a subvolume. */
+function shown(subvolume: string, what: string): string | undefined {
+  const lines = run("btrfs", "subvolume", "show", subvolume).split("\n");
+  return lines.find((line) => line.trim().startsWith(`${what}:`))?.split(/:\s*/)[1];
+}
 
 /** Made writable, changed, made read-only again. */
 function tamper(subvolume: string): void {

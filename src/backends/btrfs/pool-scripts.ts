@@ -55,10 +55,25 @@ switch() {
 aside() {
   if [ -L "$1/volume" ]; then printf '%s\\n' "$1/$(readlink -- "$1/volume")"; else echo "$1/volume"; fi
 }
+# The id of a subvolume, and of the one that it is a snapshot of.
+uuid() { btrfs subvolume show "$1" | sed -n 's/^[[:space:]]*UUID:[[:space:]]*//p'; }
+parent() { btrfs subvolume show "$1" | sed -n 's/^[[:space:]]*Parent UUID:[[:space:]]*//p'; }
 # Out of sight at once; its space comes later.
 remove() {
   [ -e "$1" ] || [ -L "$1" ] || return 0
-  mv -- "$1" "$(mktemp -d -p removing)/"
+  mv -T -- "$1" "$(mktemp -u -p removing)"
+}
+# Deletes the subvolumes of what was removed, and prints their numbers.
+deleteRemoved() {
+  for each in removing/*; do
+    [ -e "$each" ] || continue
+    find "$each" -depth -inum 256 -type d 2>/dev/null | while IFS= read -r found; do
+      # Somebody else's sweep may be faster.
+      subvolume "$found" && btrfs inspect-internal rootid "$found" || continue
+      btrfs subvolume delete "$found" >/dev/null || :
+    done
+    rm -rf -- "$each"
+  done
 }
 # Those that stand inside of it go first. (A read-only one cannot be moved out of sight.)
 drop() {
@@ -267,14 +282,6 @@ sync -f .
 
 /** Deletes what was removed; prints the numbers of the subvolumes whose space is still to come. */
 export const sweepScript = `
-for each in removing/*; do
-  [ -e "$each" ] || continue
-  find "$each" -depth -inum 256 -type d 2>/dev/null | while IFS= read -r found; do
-    subvolume "$found" || continue
-    btrfs inspect-internal rootid "$found"
-    btrfs subvolume delete "$found" >/dev/null || : # Somebody else's sweep was faster.
-  done
-  rm -rf -- "$each"
-done
+deleteRemoved
 btrfs filesystem sync . # Wakes the kernel's cleaner, which would begin half a minute later.
 `;

@@ -49,6 +49,9 @@ if [ "$4" = base ]; then
 fi
 r=receiving/$1/$2.$3
 remove "$r"
+# What a stream builds on is found by the id that came with it, also in what is out of sight: after
+# a power loss that is torn.
+deleteRemoved >/dev/null
 mkdir -p -m 0700 "$r"
 `;
 
@@ -58,6 +61,8 @@ r=receiving/$1/$2.$3
 v=$r/volume
 if [ ! -d "$r" ] && [ -d "copies/$1/$2.$3" ]; then echo accepted; exit 0; fi
 subvolume "$v" && readonly_ "$v" && [ -n "$(received "$v")" ] || exit ${poolStatus.notFound}
+p=$(parent "$v")
+[ "$p" = - ] || [ "$p" = "$(uuid "copies/$1/$2.base/volume")" ] || exit ${poolStatus.notFound}
 sync -f .
 if [ -d "$v/data" ] && [ ! -L "$v/data" ] && [ -f "$v/identity" ] && [ ! -L "$v/identity" ]; then
   head -c 8192 -- "$v/identity" | base64 -w 0
