@@ -34,7 +34,7 @@ export const moveSteps: readonly (readonly [end: "source" | "target", step: Step
 ];
 
 /** All that a cell may take from the death on, with nobody asking for anything again. */
-const settleMsMax = 60_000;
+export const settleMsMax = 60_000;
 const reachMsMax = 30_000;
 /** What the deadlines of a cell add up to: it fails by one of them, never by that of its test. */
 export const cellMsMax = 400_000;
@@ -77,27 +77,19 @@ export class MoveCells {
     const begunMs = performance.now();
     let failure: string | null = null;
     try {
-      await this.#die(cell, ends);
+      const { rest } = this.#hosts;
+      await dieAt(this.#hosts, cell, ends, async () => {
+        await rest.move(this.#id, await rest.node(ends.target));
+      });
       await this.#settled(ends);
       this.#source = ends.target;
     } catch (error) {
-      failure = await this.#failureOf(cell, error);
+      failure = await failureOf(this.#hosts, cell, this.#volume, error);
       for (const host of Object.values(ends)) await this.#hosts.goOn(host);
       await this.#hosts.connected();
       await this.#fresh();
     }
     return { ...cell, seconds: (performance.now() - begunMs) / 1000, failure };
-  }
-
-  async #die({ end, step, victim }: Cell, ends: Ends): Promise<void> {
-    const { cluster, rest } = this.#hosts;
-    const standing = ends[end];
-    await this.#hosts.standBefore(standing, step);
-    await rest.move(this.#id, await rest.node(ends.target));
-    await cluster.eventually(`${step} on ${standing}`, reachMsMax, () =>
-      this.#hosts.reached(standing),
-    );
-    await this.#hosts.kill(victim, ends, standing);
   }
 
   /** The move is done, first by the record, then on the disks, then for a container. */
@@ -123,12 +115,34 @@ export class MoveCells {
       async () => (await partialOnDisks(cluster, this.#id)).length === 0,
     );
   }
+}
 
-  async #failureOf({ step, victim }: Cell, error: unknown): Promise<string> {
-    const view = await this.#hosts.rest.view(this.#volume).catch(String);
-    const logs = await this.#hosts.cluster.logs(40).catch(String);
-    return `${step}, ${victim}: ${textOf(error)}\n${JSON.stringify(view)}\n${logs}`;
-  }
+/** Somebody dies while an agent stands before the step that `ask` leads to. */
+export async function dieAt(
+  hosts: SteppedHosts,
+  { end, step, victim }: Cell,
+  ends: Ends,
+  ask: () => Promise<void>,
+): Promise<void> {
+  const standing = ends[end];
+  await hosts.standBefore(standing, step);
+  await ask();
+  await hosts.cluster.eventually(`${step} on ${standing}`, reachMsMax, () =>
+    hosts.reached(standing),
+  );
+  await hosts.kill(victim, ends, standing);
+}
+
+/** What a person needs to look into a cell that failed. */
+export async function failureOf(
+  hosts: SteppedHosts,
+  { step, victim }: Cell,
+  volume: string,
+  error: unknown,
+): Promise<string> {
+  const view = await hosts.rest.view(volume).catch(String);
+  const logs = await hosts.cluster.logs(40).catch(String);
+  return `${step}, ${victim}: ${textOf(error)}\n${JSON.stringify(view)}\n${logs}`;
 }
 
 function textOf(error: unknown): string {

@@ -20,6 +20,14 @@ export async function partialOnDisks(cluster: Cluster, id: string): Promise<read
   return eachLine(cluster, script);
 }
 
+/** All that there is of it: in the pools of the hosts, and in the directory that is their SAN. */
+export async function anyOnDisks(cluster: Cluster, id: string): Promise<readonly LiveOnDisk[]> {
+  const script = `cd /run/flocker/pools/default
+    for v in live copies receiving sent; do [ ! -e "$v/${id}" ] || find "$v/${id}" -mindepth 1 | head -5; done
+    grep -lsF ${id} /san/volumes/volumes/*.json || true`;
+  return eachLine(cluster, script);
+}
+
 /** Where it is mounted, in the host's own namespace. */
 export async function mounted(cluster: Cluster, id: string): Promise<readonly LiveOnDisk[]> {
   return eachLine(cluster, `grep -F ${id} /proc/self/mountinfo | cut -d" " -f5 || true`);

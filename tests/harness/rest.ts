@@ -3,7 +3,9 @@ import { Compile } from "typebox/compile";
 import {
   configuredDataset,
   type ConfiguredDataset,
+  type CreateDataset,
   datasetPage,
+  datasetView,
   type DatasetView,
   nodeList,
   type NodeView,
@@ -58,6 +60,16 @@ export class Rest {
 
   create(body: unknown): Promise<{ readonly status: number; readonly body: ConfiguredDataset }> {
     return this.#call("POST", "/v1/configuration/datasets", configuredDataset, body);
+  }
+
+  /** With a pool and whatever else the newer API knows. */
+  async createDataset(body: CreateDataset): Promise<DatasetView> {
+    return (await this.#call("POST", "/v1/datasets", datasetView, body)).body;
+  }
+
+  /** Deletes it and its volume, without the trash. */
+  async purge(id: string): Promise<void> {
+    await this.#call("DELETE", `/v1/configuration/datasets/${id}?purge=true`, configuredDataset);
   }
 
   move(id: string, primary: string): Promise<{ readonly status: number }> {
