@@ -2,6 +2,7 @@ import type { AttachableBackend, Call } from "../backends/attachable.ts";
 import type { LocalBackend } from "../backends/local.ts";
 import type { DatasetId, OpId } from "../domain/ids.ts";
 import type { DatasetRecord } from "../domain/record.ts";
+import { unreachable } from "../lib/assert.ts";
 import { FlockerError, hasCode, messageOf } from "../lib/errors.ts";
 import { exec } from "../lib/exec.ts";
 import type { Logger } from "../lib/log.ts";
@@ -156,6 +157,8 @@ export class Runner implements AsyncDisposable {
       case "log":
         log[effect.level](effect.event, effect.fields);
         break;
+      default:
+        unreachable(effect);
     }
   }
 

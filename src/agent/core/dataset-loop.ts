@@ -13,7 +13,7 @@ import type { ObservedAttachable, ObservedLocal } from "../../planner/observed.t
 import type { Observation } from "../../protocol/agent-messages.ts";
 import type { AgentState, Local } from "./agent-state.ts";
 import type { Found, Outcome } from "./effects.ts";
-import { executeLocal, started, sweep, whenReachable } from "./local-steps.ts";
+import { beginLocal, started, sweep, whenReachable } from "./local-steps.ts";
 import { answerWaiting } from "./mounts.ts";
 import type { Side } from "./side.ts";
 
@@ -74,7 +74,7 @@ export function observedLocal(
   const decision = answeredMount(local, want, see) ?? whenReachable(state, decide(want, see));
   const begin = (action: LocalAction): void => {
     takeClaim(state, local, action.generation);
-    executeLocal(state, local, action);
+    beginLocal(state, local, action);
   };
   follow(state, local, { side, next: nextOf(decision, begin) }, nowMs);
   report(state, local);

@@ -17,7 +17,8 @@ export function started(state: AgentState, local: Local, action: Action | LocalA
   return actionId;
 }
 
-export function executeLocal(state: AgentState, local: Local, action: LocalAction): void {
+/** A step on a local pool begins; a receive is told where its source serves it. */
+export function beginLocal(state: AgentState, local: Local, action: LocalAction): void {
   const actionId = started(state, local, action);
   local.running = action;
   const peer = action.kind === "receive_copy" ? peerOf(state, local) : null;
@@ -85,7 +86,7 @@ export function sweep(state: AgentState, local: Local): void {
   );
   const pool = record?.poolKind === "local" ? record.pool : broken?.pool;
   if (pool === undefined) return;
-  executeLocal(state, local, {
+  beginLocal(state, local, {
     kind: "discard_partial",
     datasetId,
     pool,
