@@ -21,8 +21,8 @@ const duplicates = (see: See<"duplicate">): Decision =>
   wait(
     "DUPLICATE_VOLUME",
     `The storage has ${see.volumes.length} volumes with this dataset's label ` +
-      `(${see.volumes.map(({ ref }) => ref).join(", ")}); none is used or deleted before a person ` +
-      "says which one is right.",
+      `(${see.volumes.map(({ ref }) => ref).join(", ")}); none is used or deleted. Remove all but ` +
+      "the right one from the storage.",
   );
 
 function detach(
@@ -55,7 +55,11 @@ function usable({ record }: Want<"use">, volume: Volume): Decision | null {
       );
     case "never":
     case "gone":
-      return wait("VOLUME_MISSING", `${label(record)} has no volume that may be used.`);
+      return wait(
+        "VOLUME_MISSING",
+        `${label(record)} has no volume that may be used: the control service's store is older than ` +
+          "this claim: flocker control recover.",
+      );
     default:
       return unreachable(record.volume);
   }
@@ -67,7 +71,7 @@ function strange(record: DatasetRecord, volume: Volume): Decision | null {
     ? wait(
         "DUPLICATE_VOLUME",
         `The storage already has volume ${volume.ref} for ${label(record)}, which this cluster did ` +
-          "not ask for; it is neither used nor deleted.",
+          "not ask for; it is neither used nor deleted. Remove it from the storage, or its label.",
       )
     : null;
 }
@@ -119,7 +123,7 @@ const use: Row<"use"> = {
     wait(
       "IDENTITY_MISMATCH",
       `The volume of ${label(record)} does not hold its data: ${see.detail}. Nothing was mounted ` +
-        "or written.",
+        "or written. Put the right one back.",
     ),
   // Somebody of this node still has the device of an earlier mount: nothing is built beside that.
   held,
@@ -133,7 +137,7 @@ function formatOrStop(want: Want<"use">, see: See<"blank" | "partial">): Decisio
     return wait(
       "VOLUME_LOST_CONTENT",
       `The volume of ${label(record)} was formatted and used, but its device has no file system ` +
-        "now. Nothing was formatted or mounted; restore the volume's content.",
+        "now. Nothing was formatted or mounted; restore its content from a backup.",
     );
   }
   return (
@@ -154,7 +158,7 @@ function mountOrStop(want: Want<"use">, see: See<"ready">): Decision {
     return wait(
       "IDENTITY_MISMATCH",
       `The volume of ${label(record)} descends from another mkfs (${see.identity.lineage}) than ` +
-        "its record. Nothing was mounted.",
+        "its record. Nothing was mounted. Put the right one back.",
     );
   }
   if (see.identity.generation > claim.generation) {
@@ -265,7 +269,8 @@ const operate: Row<"operate"> = {
     want.op.kind === "destroy"
       ? wait(
           "ATTACHED_ELSEWHERE",
-          `${label(want.record)} cannot be destroyed: the storage shows it attached to ${see.node}.`,
+          `${label(want.record)} cannot be destroyed: the storage shows it attached to node ` +
+            `${see.node}. If that node is gone for good: flockerctl node declare-dead ${see.node}`,
         )
       : see.node === want.op.target
         ? act({

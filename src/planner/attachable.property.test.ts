@@ -9,6 +9,7 @@ import {
   tuple,
 } from "fast-check";
 import { describe, expect, test } from "vitest";
+import { conditionCodes } from "../domain/condition.ts";
 import { boots, nodes, records } from "../domain/record-samples.ts";
 import type { Action, ActionKind } from "./action.ts";
 import { decideAttachable } from "./attachable-table.ts";
@@ -16,6 +17,7 @@ import type { Decision } from "./decision.ts";
 import { type Desired, desiredOf } from "./desired.ts";
 import type { ObservedAttachable } from "./observed.ts";
 import { observations } from "./observed-samples.ts";
+import { wayOut } from "./test-decision.ts";
 
 /** What any record says to any node in any era; also the two that no record says. */
 const wishes: Arbitrary<Desired> = oneof(
@@ -214,6 +216,14 @@ describe("every decision", () => {
       if ("device" in action && action.device !== null && "device" in see) {
         expect(action.device).toBe(see.device);
       }
+    });
+  });
+
+  test("that waits for a person says what to do", () => {
+    always((_, __, decision) => {
+      if (decision.kind !== "wait") return;
+      const { code, message } = decision.condition;
+      if (conditionCodes[code] === "error") expect(message).toMatch(wayOut);
     });
   });
 

@@ -29,14 +29,15 @@ export const noPool = ({ record }: WithRecord): LocalDecision =>
 export const missing = ({ record }: WithRecord, what: string): LocalDecision =>
   wait(
     "VOLUME_MISSING",
-    `${label(record)} has no live copy on this node: ${what}. No new one is made in its place.`,
+    `${label(record)} has no live copy on this node: ${what}. No new one is made in its place; bring ` +
+      "it back, or use what is left elsewhere: flockerctl copies ls.",
   );
 
 export const foreign = ({ record }: WithRecord, see: See<"foreign">): LocalDecision =>
   wait(
     "IDENTITY_MISMATCH",
     `What stands in the place of ${label(record)} is not its data: ${see.detail}. Nothing was ` +
-      "mounted or written.",
+      "mounted or written. Put the right one back.",
   );
 
 export const diverged = ({ record }: WithRecord, see: See<"diverged" | "parted">): LocalDecision =>
@@ -66,14 +67,15 @@ export function misfit(
     return wait(
       "IDENTITY_MISMATCH",
       `The copy of ${label(record)} descends from another volume (${found.lineage}) than ` +
-        "its record. Nothing was mounted.",
+        "its record. Nothing was mounted. Put the right one back.",
     );
   }
   if (found.generation < span.from) {
     return wait(
       "VOLUME_LOST_CONTENT",
       `The copy of ${label(record)} here is of generation ${found.generation}; the one that was ` +
-        `used last is of ${span.from}. The pool was set back. Nothing was mounted.`,
+        `used last is of ${span.from}. The pool was set back. Nothing was mounted; bring the newer ` +
+        "one back, or use what is left elsewhere: flockerctl copies ls.",
     );
   }
   return found.generation > span.to

@@ -250,7 +250,7 @@ const discard: Row<"discard"> = {
     return wait(
       "CLAIM_CONFLICT",
       `The copy of ${label(record)} here is live, but the record knows it as spare. It is not ` +
-        "removed before a person has looked.",
+        "removed before a person has looked: flockerctl copies ls.",
     );
   },
   diverged: discarded,

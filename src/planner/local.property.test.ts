@@ -9,6 +9,7 @@ import {
   tuple,
 } from "fast-check";
 import { describe, expect, test } from "vitest";
+import { conditionCodes } from "../domain/condition.ts";
 import { boots, fresh, nodes, ops } from "../domain/record-samples.ts";
 import type { Claim, DatasetRecord } from "../domain/record.ts";
 import type { LocalAction, LocalActionKind, LocalDecision } from "./local-action.ts";
@@ -16,6 +17,7 @@ import { type DesiredLocal, desiredLocalOf, roleOf } from "./local-desired.ts";
 import { localObservations, localRecords } from "./local-samples.ts";
 import { decideLocal } from "./local-table.ts";
 import type { ObservedLocal } from "./observed.ts";
+import { wayOut } from "./test-decision.ts";
 
 const wishes: Arbitrary<DesiredLocal> = oneof(
   {
@@ -228,6 +230,14 @@ describe("every decision", () => {
       if (!("record" in want)) return expect.unreachable();
       const { datasetId, pool } = want.record;
       expect(decision.action).toMatchObject({ datasetId, pool });
+    });
+  });
+
+  test("that waits for a person says what to do", () => {
+    always((_, __, decision) => {
+      if (decision.kind !== "wait") return;
+      const { code, message } = decision.condition;
+      if (conditionCodes[code] === "error") expect(message).toMatch(wayOut);
     });
   });
 

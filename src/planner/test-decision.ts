@@ -21,6 +21,9 @@ export function textOf(decision: Decision | LocalDecision): string {
   }
 }
 
+/** What a sentence for a person ends with: a command, or what to do with the storage. */
+export const wayOut = /: flocker|mount its disk|(?:Put|Bring|bring|restore|Remove) (?:it|the|all)/;
+
 /** Of the sample dataset, as `generation` used it last. */
 export function identityOf(generation: number): Identity {
   const { datasetId, lineage } = fresh;
