@@ -161,6 +161,24 @@ describe("under a claim for use", () => {
   });
 });
 
+test("an attachment that is not seen, as its volume is not, is not taken for given back", () => {
+  const absent = { kind: "absent" } as const;
+  const releasing = { ...held, claim: { ...claim, phase: "releasing" } } as const;
+  const rebooted = { ...held, claim: null, residue: a };
+  const executor = { node: a, era, session: 1 };
+  const force = { id: op, kind: "force_detach", target: b, executor, vanishedAtMs: null } as const;
+  const forced = { ...held, claim: null, op: force };
+  for (const record of [releasing, rebooted, forced]) {
+    expect(decided(record, absent)).toBe("VOLUME_MISSING");
+  }
+
+  const deletion = { atMs: 1, reclaim: "delete", phase: "deleting" } as const;
+  expect(decided({ ...releasing, deletion }, absent)).toBe("says released");
+  expect(decided({ ...rebooted, deletion }, absent)).toBe("says cleared");
+  const destroy = { ...force, kind: "destroy", target: null } as const;
+  expect(decided({ ...forced, op: destroy, deletion }, absent)).toBe("says op_done");
+});
+
 describe("for people", () => {
   test("a dataset is called by its name and id, or by its id alone", () => {
     expect(label(fresh)).toBe(`db (${fresh.datasetId})`);

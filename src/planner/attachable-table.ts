@@ -38,6 +38,23 @@ function detach(
   });
 }
 
+function missing(record: DatasetRecord): Decision {
+  return wait(
+    "VOLUME_MISSING",
+    `The volume of ${label(record)} exists (its reference is registered) but the storage of ` +
+      `pool ${record.pool} does not show it. No new one is made in its place; bring the ` +
+      "storage back.",
+  );
+}
+
+/**
+ * An attachment of a volume that the storage does not show may still stand: not seen is no proof
+ * that it was given back (design 4.2, 4.7). Whoever deletes the dataset has given the volume up.
+ */
+function unseen(record: DatasetRecord, otherwise: Decision): Decision {
+  return record.volume.kind === "exists" && record.deletion === null ? missing(record) : otherwise;
+}
+
 /** Which volume may be used: the registered one, or the one that our own create op made. */
 function usable({ record }: Want<"use">, volume: Volume): Decision | null {
   switch (record.volume.kind) {
@@ -86,12 +103,7 @@ const use: Row<"use"> = {
           op: record.volume.op,
           sizeBytes: record.sizeBytes,
         })
-      : wait(
-          "VOLUME_MISSING",
-          `The volume of ${label(record)} exists (its reference is registered) but the storage of ` +
-            `pool ${record.pool} does not show it. No new one is made in its place; bring the ` +
-            "storage back.",
-        ),
+      : missing(record),
   duplicate: (_, see) => duplicates(see),
   detached: (want, see) =>
     usable(want, see.volume) ??
@@ -188,7 +200,7 @@ const releasedReport = ({ claim }: Want<"release">): Decision =>
 
 const release: Row<"release"> = {
   unknown: look,
-  absent: releasedReport,
+  absent: (want) => unseen(want.record, releasedReport(want)),
   duplicate: releasedReport,
   detached: releasedReport,
   elsewhere: releasedReport,
@@ -214,7 +226,7 @@ const cleared: Decision = report({ kind: "cleared" });
  */
 const clean: Row<"clean"> = {
   unknown: look,
-  absent: () => cleared,
+  absent: ({ record }) => unseen(record, cleared),
   duplicate: () => cleared,
   detached: () => cleared,
   elsewhere: () => cleared,
@@ -253,7 +265,7 @@ const opDone = ({ op }: Want<"operate">): Decision => report({ kind: "op_done", 
 /** An op ends when a fresh direct look shows its end, not when a call returned. */
 const operate: Row<"operate"> = {
   unknown: look,
-  absent: opDone,
+  absent: (want) => (want.op.kind === "destroy" ? opDone(want) : unseen(want.record, opDone(want))),
   duplicate: (_, see) => duplicates(see),
   detached: (want, see) =>
     want.op.kind === "force_detach"
