@@ -73,6 +73,8 @@ export type Local = {
   failures: number;
   observed: ObservedAttachable | ObservedLocal | null;
   observedAtMs: number;
+  /** A step that takes it down was begun since the last look: what that saw is over. */
+  hiding: boolean;
   /** What was desired when the look was begun: only that much of a local pool is looked at. */
   lookedFor: string;
   /** What else a local pool has of it, at the last look that could tell. */
@@ -236,6 +238,7 @@ export class AgentState {
       failures: 0,
       observed: null,
       observedAtMs: 0,
+      hiding: false,
       lookedFor: "",
       found: foundAtStart(this.options, datasetId),
       sweepDue: true,
@@ -293,8 +296,9 @@ export class AgentState {
     return `/flocker/${datasetId}`;
   }
 
+  /** No Mount is answered with what is being taken down, whoever has the claim again meanwhile. */
   shown(local: Local): boolean {
-    return local.observed?.kind === "shown";
+    return local.observed?.kind === "shown" && !local.hiding;
   }
 
   /** Writes users and records to /run; `then` happens once they are there. */

@@ -91,6 +91,7 @@ function looked(
   local.phase = "idle";
   local.observed = see;
   local.observedAtMs = nowMs;
+  local.hiding = false;
   if (!local.dirty && local.lookedFor === lookOf(state.side(datasetId))) return local;
   kick(state, datasetId);
   return null;

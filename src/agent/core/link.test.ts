@@ -1,10 +1,12 @@
 import { expect, test } from "vitest";
 import { parseDatasetId } from "../../domain/ids.ts";
+import type { Action } from "../../planner/action.ts";
 import type { Mode } from "../../protocol/agent-messages.ts";
 import { helloOf } from "./link.ts";
 import { heldRecord, TestAgent, volumeName } from "./test-agent.ts";
 
-const { datasetId } = heldRecord;
+const { datasetId, pool } = heldRecord;
+const hide: Action = { kind: "hide_volume", datasetId, pool, generation: 1 };
 
 test("a hello names the claim that is used without asking again, until it is said back", () => {
   const agent = new TestAgent();
@@ -47,6 +49,23 @@ test("a superseded node cuts at once, whatever is in flight", () => {
   agent.connect([superseded]);
 
   expect(agent.effects).toContainEqual({ kind: "cut", datasetId });
+});
+
+test("no Mount is answered with what is being taken down, though the claim came back meanwhile", () => {
+  const agent = new TestAgent();
+  const { claim } = heldRecord;
+  const releasing = claim === null ? null : ({ ...claim, phase: "releasing" } as const);
+  agent.connect([{ ...heldRecord, claim: releasing }]);
+  agent.see("shown");
+  const steps = agent.effects.flatMap((one) => (one.kind === "execute" ? [one.action.kind] : []));
+  expect(steps).toEqual(["hide_volume"]);
+
+  agent.connect([heldRecord]); // A store that was set back.
+  agent.mount(1, "m1");
+  expect(agent.users()).toEqual([]);
+  agent.step({ kind: "executed", action: hide, outcome: { kind: "ok" } });
+  agent.see("shown");
+  expect(agent.users()).toEqual(["m1"]);
 });
 
 test("an Unmount ends its user though the name is another dataset's by now", () => {

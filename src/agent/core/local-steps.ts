@@ -5,6 +5,14 @@ import type { LocalAction, LocalDecision } from "../../planner/local-action.ts";
 import type { Progress } from "../../protocol/agent-messages.ts";
 import type { AgentState, Local } from "./agent-state.ts";
 
+/** Steps after which it is not shown any more. */
+const takingDown: readonly (Action | LocalAction)["kind"][] = [
+  "hide_volume",
+  "cut_access",
+  "hide_live",
+  "stop_access",
+];
+
 /** A step begins: from here until it has ended nothing else is done to its dataset. */
 export function started(state: AgentState, local: Local, action: Action | LocalAction): string {
   local.phase = "executing";
@@ -13,6 +21,7 @@ export function started(state: AgentState, local: Local, action: Action | LocalA
   local.actionId = actionId;
   const { datasetId } = local;
   const { kind, generation } = action;
+  local.hiding ||= takingDown.includes(kind);
   state.log("debug", "action.started", { datasetId, actionId, action: kind, generation });
   return actionId;
 }
