@@ -28,6 +28,16 @@ export type RecordEvent =
       readonly by: Speaker;
       readonly generation: number;
     }
+  /**
+   * The storage shows it attached to `node`, which has no claim (a store that was set back does not
+   * know of it): the holder, which has nothing mounted, gives back, and that node cleans up first.
+   */
+  | {
+      readonly kind: "attached_elsewhere";
+      readonly by: Speaker;
+      readonly generation: number;
+      readonly node: NodeId;
+    }
   /** A new boot id of the same machine said hello: the old era's claim has ended. */
   | { readonly kind: "rebooted"; readonly node: NodeId; readonly era: BootId }
   /** Storage or power confirmed that `node` cannot write any more. */

@@ -58,6 +58,7 @@ const kinds = [
   "release_begun",
   "released",
   "declined",
+  "attached_elsewhere",
   "rebooted",
   "fenced",
   "overridden",
@@ -135,22 +136,23 @@ export function eventOf(record: DatasetRecord, choice: Choice): RecordEvent {
   const { kind, number, fitting } = choice;
   const { claim } = record;
   const by = speakerOf(record, choice);
+  const wishAtMs = number % 2 === 0 ? null : number;
   const generation =
     fitting && claim !== null ? claim.generation : Math.max(0, record.generation - (number % 3));
   const op = fitting && record.op !== null ? record.op.id : at(ops, number);
   switch (kind) {
     case "ordered":
       return { kind, node: by.node, atMs: number };
-    case "granted": {
-      const wishAtMs = number % 2 === 0 ? null : number;
+    case "granted":
       return { kind, to: by, wishAtMs, createOp: at(ops, number) };
-    }
     case "taken":
     case "release_begun":
     case "released":
     case "declined":
     case "formatted":
       return { kind, by, generation };
+    case "attached_elsewhere":
+      return { kind, by, generation, node: at(nodes, number) };
     case "rebooted":
     case "found_mounted":
       return { kind, node: by.node, era: at(boots, choice.boot) };

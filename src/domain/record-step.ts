@@ -33,6 +33,7 @@ function dispatch(record: DatasetRecord, event: RecordEvent): DatasetRecord | Re
     case "release_begun":
     case "released":
     case "declined":
+    case "attached_elsewhere":
       return byHolder(record, event);
     case "rebooted":
       return rebooted(record, event);
@@ -136,10 +137,7 @@ function granted(record: DatasetRecord, event: Of<"granted">): DatasetRecord | R
   };
 }
 
-function byHolder(
-  record: DatasetRecord,
-  event: Of<"taken" | "release_begun" | "released" | "declined">,
-): DatasetRecord | Refusal {
+function byHolder(record: DatasetRecord, event: ByHolder): DatasetRecord | Refusal {
   const claim = record.claim;
   if (claim === null) return refuse("no_claim");
   if (!holds(claim, event)) {
@@ -155,11 +153,10 @@ function byHolder(
     case "released":
       return { ...withoutResidue(record, claim.node), claim: null };
     case "declined":
-      if (claim.phase !== "granted") return refuse("already");
-      // An order that came since the wish stands; only our own change is taken back.
-      return record.primary === claim.node && claim.before !== null
-        ? { ...record, claim: null, ...claim.before }
-        : { ...record, claim: null };
+      return claim.phase === "granted" ? unserved(record, claim) : refuse("already");
+    case "attached_elsewhere":
+      if (event.node === claim.node) return refuse("already");
+      return withResidue(unserved(record, claim), event.node);
     default:
       return unreachable(event);
   }
@@ -174,10 +171,16 @@ function taken(record: DatasetRecord, claim: Claim): DatasetRecord {
   };
 }
 
-function holds(
-  claim: Claim,
-  { by, generation }: Of<"taken" | "release_begun" | "released" | "declined" | "formatted">,
-): boolean {
+/** An order that came since the wish stands; only the grant's own change is taken back. */
+function unserved(record: DatasetRecord, { node, before }: Claim): DatasetRecord {
+  return record.primary === node && before !== null
+    ? { ...record, claim: null, ...before }
+    : { ...record, claim: null };
+}
+
+type ByHolder = Of<"taken" | "release_begun" | "released" | "declined" | "attached_elsewhere">;
+
+function holds(claim: Claim, { by, generation }: ByHolder | Of<"formatted">): boolean {
   return claim.generation === generation && claim.node === by.node && claim.era === by.era;
 }
 

@@ -54,6 +54,7 @@ describe("claims", () => {
     const ends: readonly RecordEvent["kind"][] = [
       "released",
       "declined",
+      "attached_elsewhere",
       "rebooted",
       "fenced",
       "overridden",
@@ -130,6 +131,11 @@ describe("claims", () => {
           const foreign = { kind, by: { ...holder, node }, generation };
           if (node !== claim.node) expect(isRefusal(recordStep(record, foreign))).toBe(true);
         }
+        const kind = "attached_elsewhere";
+        const late = { kind, by: holder, generation: generation + more, node } as const;
+        expect(isRefusal(recordStep(record, late))).toBe(true);
+        const own = { kind, by: holder, generation, node: claim.node } as const;
+        expect(isRefusal(recordStep(record, own))).toBe(true);
       }),
     );
   });
@@ -378,6 +384,7 @@ test("the histories reach what the laws are about", () => {
 
   expect([...reached].sort()).toMatchInlineSnapshot(`
     [
+      "attached_elsewhere",
       "cut_reported",
       "declined",
       "deletion deleting",

@@ -114,6 +114,20 @@ describe("claims", () => {
     expect(after(granted, released(aLater, 2)).residue).toBeNull();
   });
 
+  test("what the storage shows attached to a node without a claim is given back, and cleaned there", () => {
+    const lost = after(held, released(a, 1), grantTo(b));
+    const elsewhere = { kind: "attached_elsewhere", by: b, generation: 2, node: a.node } as const;
+    expect(refusal(lost, { ...elsewhere, node: b.node })).toBe("already");
+    expect(refusal(lost, { ...elsewhere, generation: 1 })).toBe("stale_generation");
+    const given = after(lost, elsewhere);
+    expect([given.claim, given.residue]).toEqual([null, a.node]);
+    expect(refusal(given, grantTo(b))).toBe("residue");
+    const dead = { kind: "overridden", node: a.node, op, atMs: 1 } as const;
+    expect(after(given, dead).op).toMatchObject({ kind: "force_detach", target: a.node });
+    const cleared = { kind: "residue_cleared", by: a } as const;
+    expect(after(given, cleared, grantTo(b)).claim?.generation).toBe(3);
+  });
+
   test("a wish that is granted sets primary; declined late, primary is restored", () => {
     const granted = after(fresh, { kind: "granted", to: b, wishAtMs: 9, createOp: op });
     expect(granted.primary).toBe(b.node);

@@ -266,7 +266,7 @@ test("without a record, or for another node, nothing is wanted", () => {
 });
 
 test("every pair of desired and observed gets a decision", () => {
-  const asked = sample(tuple(wishes, localObservations), { numRuns: 2_000, seed: 1 });
+  const asked = sample(tuple(wishes, localObservations), { numRuns: 8_000, seed: 1 });
   const wants = new Map(asked.map(([want]) => [want.kind, want]));
   const sights = new Map(asked.map(([, see]) => [see.kind, see]));
 

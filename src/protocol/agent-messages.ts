@@ -126,6 +126,13 @@ export type AgentMessage =
   | { readonly kind: "wish_ended"; readonly datasetId: DatasetId }
   | { readonly kind: "taken"; readonly datasetId: DatasetId; readonly generation: number }
   | { readonly kind: "declined"; readonly datasetId: DatasetId; readonly generation: number }
+  /** Given back: the storage shows it attached to `node`, which has no claim. */
+  | {
+      readonly kind: "attached_elsewhere";
+      readonly datasetId: DatasetId;
+      readonly generation: number;
+      readonly node: NodeId;
+    }
   | { readonly kind: "release_begun"; readonly datasetId: DatasetId; readonly generation: number }
   | { readonly kind: "report"; readonly datasetId: DatasetId; readonly report: Report }
   /** Volumes named by containers of this node's engine, running or not; whole list. */

@@ -160,6 +160,12 @@ export const agentMessageSchemas = {
   wish_ended: Type.Object({ kind: Type.Literal("wish_ended"), datasetId }),
   taken: claimMessage("taken"),
   declined: claimMessage("declined"),
+  attached_elsewhere: Type.Object({
+    kind: Type.Literal("attached_elsewhere"),
+    datasetId,
+    generation: count,
+    node: nodeId,
+  }),
   release_begun: claimMessage("release_begun"),
   report: Type.Object({ kind: Type.Literal("report"), datasetId, report }),
   containers: Type.Object({

@@ -14,7 +14,7 @@ import type { Observation } from "../../protocol/agent-messages.ts";
 import type { AgentState, Local } from "./agent-state.ts";
 import type { Found, Outcome } from "./effects.ts";
 import { beginLocal, started, sweep, whenReachable } from "./local-steps.ts";
-import { answerWaiting } from "./mounts.ts";
+import { answerWaiting, giveBackElsewhere } from "./mounts.ts";
 import type { Side } from "./side.ts";
 
 /** Looks at a dataset as soon as nothing is in flight for it. */
@@ -54,6 +54,7 @@ export function observed(
   const decision = answeredMount(local, want, see) ?? doneOp(local, want) ?? decide(want, see);
   const begin = (action: Action): void => perform(state, local, action, nowMs);
   follow(state, local, { side, next: nextOf(decision, begin) }, nowMs);
+  giveBackElsewhere(state, local, nowMs);
   report(state, local);
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseDatasetId } from "../../domain/ids.ts";
+import { parseDatasetId, parseNodeId, parseVolumeRef } from "../../domain/ids.ts";
 import type { Action } from "../../planner/action.ts";
 import type { Mode } from "../../protocol/agent-messages.ts";
 import { helloOf } from "./link.ts";
@@ -66,6 +66,33 @@ test("no Mount is answered with what is being taken down, though the claim came 
   agent.step({ kind: "executed", action: hide, outcome: { kind: "ok" } });
   agent.see("shown");
   expect(agent.users()).toEqual(["m1"]);
+});
+
+test("a claim on what is attached to a node without one is given back, once nothing is in flight", () => {
+  const agent = new TestAgent();
+  const other = parseNodeId("00000000-0000-4000-8000-0000000000ff");
+  const ref = parseVolumeRef("v1");
+  const sizeBytes = 1 << 30;
+  const record = { ...heldRecord, volume: { kind: "exists", ref, sizeBytes } } as const;
+  const volume = { ref, datasetId, op: record.lineage, sizeBytes, attachedTo: null };
+  const observed = { kind: "elsewhere", volume, node: other } as const;
+  const given = (): number =>
+    agent.effects.filter((one) => one.kind === "send" && one.message.kind === "attached_elsewhere")
+      .length;
+  agent.connect([record]);
+  agent.core.state.local(datasetId).unsettledUntilMs = 1;
+  agent.step({ kind: "observed", datasetId, observed });
+  agent.nowMs = 1;
+  agent.step({ kind: "observed", datasetId, observed });
+  expect(given()).toBe(0); // A node that nobody knows would never clean up.
+
+  agent.core.state.nodes.add(other);
+  agent.step({ kind: "observed", datasetId, observed });
+  agent.step({ kind: "observed", datasetId, observed });
+  expect(given()).toBe(1);
+  agent.mount(1, "m1");
+  agent.see("shown");
+  expect(agent.users()).toEqual([]);
 });
 
 test("an Unmount ends its user though the name is another dataset's by now", () => {

@@ -218,6 +218,26 @@ function uses(container: ContainerSeen, record: DatasetRecord): boolean {
 }
 
 /**
+ * The storage shows it attached to a node that has no claim: the store that knew of that was set
+ * back, perhaps. Whoever has the claim, and nothing of the volume, gives it back, so that the other
+ * one cleans up; nobody is ever taken from by that.
+ */
+export function giveBackElsewhere(state: AgentState, local: Local, nowMs: number): void {
+  const { datasetId, observed: see } = local;
+  const want = state.desired(datasetId);
+  if (want.kind !== "use" || see?.kind !== "elsewhere" || want.record.volume.kind !== "exists") {
+    return;
+  }
+  const { generation } = want.claim;
+  // An attach of our own that was not answered may still land.
+  if (local.phase !== "idle" || nowMs < local.unsettledUntilMs) return;
+  if (state.link?.mode.kind !== "normal" || !state.link.synced) return;
+  if (local.releaseAsked === generation || !state.nodes.has(see.node)) return;
+  local.releaseAsked = generation;
+  state.send({ kind: "attached_elsewhere", datasetId, generation, node: see.node });
+}
+
+/**
  * A claim that a wish of ours won after its last Mount had ended is not wanted any more. Returns
  * true when it was declined.
  */

@@ -5,6 +5,7 @@ import { liveCopy } from "../../domain/record.ts";
 import type { RecordEvent } from "../../domain/record-event.ts";
 import { pump } from "./claims.ts";
 import type { CoreState } from "./core-state.ts";
+import { isGivenUp } from "./operations.ts";
 import { pushShadows } from "./push.ts";
 import { answerRequest } from "./requests.ts";
 import type { Session } from "./state.ts";
@@ -31,6 +32,8 @@ export function message(state: CoreState, session: Session, what: Message, nowMs
       const { kind, datasetId, generation } = what;
       return change(state, datasetId, { kind, by: state.speaker(session), generation }, nowMs);
     }
+    case "attached_elsewhere":
+      return attachedElsewhere(state, session, what, nowMs);
     case "report":
       return report(state, session, what, nowMs);
     case "containers":
@@ -61,6 +64,34 @@ function change(state: CoreState, datasetId: DatasetId, event: RecordEvent, nowM
   const refused = state.apply(datasetId, event);
   if (refused !== null) {
     state.log("debug", "event.refused", { datasetId, event: event.kind, reason: refused.reason });
+  }
+  pump(state, datasetId, nowMs);
+}
+
+/**
+ * The node that it is attached to has to clean up first. Of one that a person gave up before
+ * anybody knew of this, nobody waits for that: its attachment is taken by force.
+ */
+function attachedElsewhere(
+  state: CoreState,
+  session: Session,
+  what: Extract<Message, { readonly kind: "attached_elsewhere" }>,
+  nowMs: number,
+): void {
+  const { datasetId, generation, node } = what;
+  const entry = state.nodes.get(node);
+  if (entry === undefined || state.mode.kind === "read_only") return;
+  const event = {
+    kind: "attached_elsewhere",
+    by: state.speaker(session),
+    generation,
+    node,
+  } as const;
+  if (state.apply(datasetId, event) !== null) return;
+  state.log("warn", "attachment.unknown", { datasetId, nodeId: session.node, attachedTo: node });
+  if (isGivenUp(entry)) {
+    const op = state.newOp();
+    state.apply(datasetId, { kind: "overridden", node, op, atMs: nowMs });
   }
   pump(state, datasetId, nowMs);
 }
