@@ -1,5 +1,5 @@
 import type { DatasetRecord } from "../domain/record.ts";
-import { liveCopy, nameOf } from "../domain/record.ts";
+import { liveCopy } from "../domain/record.ts";
 import type { Faults } from "./faults.ts";
 import type { Person } from "./person.ts";
 import type { Simulation } from "./simulate.ts";
@@ -109,7 +109,7 @@ export class Liveness {
         const fit = world.hosts.filter(({ node }) => !local || !this.#onLostDisk(node));
         const host = roomy ? context.prng.pick(fit) : world.host(homeOf(record));
         const node = host?.node ?? record.primary;
-        workload.order(nameOf(record) ?? "", node);
+        workload.orderRecord(record, node);
         return [record.datasetId, node] as const;
       });
   }

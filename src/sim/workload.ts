@@ -105,11 +105,16 @@ export class Workload {
   }
 
   order(name: string, primary: NodeId): void {
-    const { control } = this.#world;
     const record = this.#world.recordNamed(name);
-    if (control === null || record === undefined) return;
+    if (record !== undefined) this.orderRecord(record, primary);
+  }
+
+  /** By its id: recovery may have given its name to a younger one. */
+  orderRecord(record: DatasetRecord, primary: NodeId): void {
+    const { control } = this.#world;
+    if (control === null) return;
     this.#world.context.marks.hit("orders toggled");
-    this.#world.witness.request(name, primary);
+    this.#world.witness.request(nameOf(record) ?? "", primary);
     control.strand.deliver(() =>
       control.run((core) => core.order(record.datasetId, primary, control.nowMs)),
     );

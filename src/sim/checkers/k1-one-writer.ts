@@ -1,6 +1,7 @@
 import type { WorldEvent } from "../world/world-event.ts";
 import type { Checker } from "./checker.ts";
 
+type Shown = Extract<WorldEvent, { readonly kind: "shown" }>;
 type Showing = { readonly node: string; readonly atMs: number };
 
 /**
@@ -14,7 +15,8 @@ export class OneWriter implements Checker {
   readonly #shown = new Map<string, Map<string, number>>();
   /** Nodes that have the volume open since they were shown it. */
   readonly #open = new Map<string, Set<string>>();
-  readonly #overridden = new Set<string>();
+  /** Up to which generation a person took it from a node that still has it. */
+  readonly #overridden = new Map<string, number>();
   readonly #accepted = new Set<string>();
   /** Nodes that know that it was taken from them: they cut, and let nothing out. */
   readonly #told = new Set<string>();
@@ -24,6 +26,7 @@ export class OneWriter implements Checker {
     switch (event.kind) {
       case "shown":
         this.#datasetOf.set(event.ref, event.dataset);
+        if (this.#isLate(event)) return null;
         this.#showing(event.ref).set(event.node, atMs);
         this.#opened(event.ref).add(event.node);
         return null;
@@ -38,7 +41,7 @@ export class OneWriter implements Checker {
         for (const [ref, of] of this.#datasetOf) {
           if (of === event.dataset) this.#open.get(ref)?.delete(event.node);
         }
-        this.#overridden.add(`${event.dataset} ${event.node}`);
+        this.#overridden.set(`${event.dataset} ${event.node}`, event.generation);
         if (event.advisory) this.#accepted.add(`${event.dataset} ${event.node}`);
         return null;
       case "superseded_heard":
@@ -54,6 +57,18 @@ export class OneWriter implements Checker {
       default:
         return null;
     }
+  }
+
+  /**
+   * A mount that was under way when a person took the claim: no right of its own, so that the next
+   * owner's blocks are no fault. What is shown under a later claim is one, and ends the excuse.
+   */
+  #isLate({ dataset, node, generation }: Shown): boolean {
+    const key = `${dataset} ${node}`;
+    if (generation <= (this.#overridden.get(key) ?? -1)) return true;
+    this.#overridden.delete(key);
+    this.#accepted.delete(key);
+    return false;
   }
 
   #showing(ref: string): Map<string, number> {
@@ -85,7 +100,7 @@ export class OneWriter implements Checker {
 
   #died(node: string): void {
     for (const nodes of this.#open.values()) nodes.delete(node);
-    for (const key of [...this.#overridden, ...this.#accepted, ...this.#told]) {
+    for (const key of [...this.#overridden.keys(), ...this.#accepted, ...this.#told]) {
       if (!key.endsWith(` ${node}`)) continue;
       this.#overridden.delete(key);
       this.#accepted.delete(key);

@@ -8,14 +8,28 @@ export class Descent implements Checker {
   readonly #first = new Map<string, { readonly mkfs: number; generation: number }>();
   /** Where a person accepted the loss: a late mkfs of that node may have replaced the content. */
   readonly #accepted = new Set<string>();
+  /**
+   * Up to which generation a person took it from a node whose writes nothing stops: a mount that
+   * was under way there may still come, of the contents as that node had them.
+   */
+  readonly #taken = new Map<string, number>();
 
   see(event: WorldEvent): string | null {
-    if (event.kind === "override" && event.advisory) this.#accepted.add(event.dataset);
+    if (event.kind === "override" && event.advisory) {
+      this.#accepted.add(event.dataset);
+      this.#taken.set(`${event.dataset} ${event.node}`, event.generation);
+    }
+    if (event.kind === "machine_died") {
+      for (const key of this.#taken.keys()) {
+        if (key.endsWith(` ${event.node}`)) this.#taken.delete(key);
+      }
+    }
     if (event.kind === "local_shown" && !event.whole) {
       return `${event.node} was shown a part of ${event.dataset} for all of it`;
     }
     if (event.kind !== "shown") return null;
     const { dataset, mkfs, generation, node } = event;
+    if (generation <= (this.#taken.get(`${dataset} ${node}`) ?? -1)) return null;
     const first = this.#first.get(dataset);
     const replaced = first?.mkfs !== mkfs && this.#accepted.has(dataset);
     if (first === undefined || replaced) {

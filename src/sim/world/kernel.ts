@@ -35,6 +35,8 @@ export type KernelOptions = {
   readonly pool: LocalPool;
   readonly node: NodeId;
   readonly era: string;
+  /** A child process still works on the dataset. */
+  readonly busy: (dataset: DatasetId) => boolean;
 };
 
 /** One boot of a machine: devices, mounts and the page cache. All of it is lost with it. */
@@ -46,10 +48,14 @@ export class Kernel {
   readonly #context: WorldContext;
   readonly #storage: Storage;
   readonly #pool: LocalPool;
+  readonly #busy: KernelOptions["busy"];
+  /** Whose last mount has ended while a child still has the device open. */
+  readonly #ending = new Set<DatasetId>();
   #sequence = 0;
   dead = false;
 
-  constructor({ context, storage, pool, node, era }: KernelOptions) {
+  constructor({ context, storage, pool, node, era, busy }: KernelOptions) {
+    this.#busy = busy;
     this.#context = context;
     this.#storage = storage;
     this.#pool = pool;
@@ -177,8 +183,19 @@ export class Kernel {
     const clean = user === "volume";
     if (superblock.dirty && superblock.subvolume === null) this.flush(superblock, clean);
     this.superblocks.delete(superblock);
-    if (!superblock.cut)
-      this.#context.tell({ kind: "closed", dataset: superblock.dataset, node: this.node });
+    if (!superblock.cut) this.#closed(superblock.dataset);
+  }
+
+  #closed(dataset: DatasetId): void {
+    if (this.#busy(dataset)) this.#ending.add(dataset);
+    else this.#context.tell({ kind: "closed", dataset, node: this.node });
+  }
+
+  /** The last child that worked on it has ended. */
+  idle(dataset: DatasetId): void {
+    if (!this.#ending.delete(dataset) || this.dead) return;
+    if (this.open(dataset).some(({ dead }) => !dead)) return;
+    this.#context.tell({ kind: "closed", dataset, node: this.node });
   }
 
   shutDown(superblock: Superblock): void {
@@ -194,7 +211,7 @@ export class Kernel {
     superblock.dirty = false;
     if (superblock.cut) return;
     superblock.cut = true;
-    this.#context.tell({ kind: "closed", dataset: superblock.dataset, node: this.node });
+    this.#closed(superblock.dataset);
   }
 
   /** Writes the whole view back: what somebody else wrote meanwhile is overwritten. */

@@ -87,7 +87,8 @@ export class Machine {
 
   #boot(): Kernel {
     const { context, storage, pool, node, bootId: era } = this;
-    return new Kernel({ context, storage, pool, node, era });
+    const busy = (dataset: DatasetId): boolean => this.locks.has(dataset);
+    return new Kernel({ context, storage, pool, node, era, busy });
   }
 
   /** Power loss: unsynced pages, children, mounts and /run are gone; the storage goes on. */
@@ -150,6 +151,7 @@ export class Machine {
         } catch (error) {
           end = () => reject(error);
         }
+        if (locked && !this.locks.has(dataset)) this.kernel.idle(dataset);
         parent.deliver(end);
       });
       if (!hangs) return;
@@ -185,6 +187,7 @@ export class Machine {
           } catch (error) {
             end = () => reject(error);
           }
+          if (dataset !== null && !this.locks.has(dataset)) this.kernel.idle(dataset);
           parent.deliver(end);
         });
       start(finish);

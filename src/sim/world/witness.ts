@@ -33,7 +33,6 @@ export class Witness {
   readonly #holder = new Map<DatasetId, NodeId>();
   /** When a node last had a reason to get a dataset: a Mount or an order. */
   readonly #requested = new Map<string, number>();
-  restored = false;
 
   constructor(world: World) {
     this.#world = world;
@@ -76,12 +75,12 @@ export class Witness {
 
   storeOpened(medium: StoreMedium): void {
     const records = [...medium.records.values()];
-    this.restored ||= medium.readOnly !== null || medium.recovering;
+    const restored = medium.readOnly !== null || medium.recovering;
     this.#world.context.tell({
       kind: "store_opened",
       live: new Set(records.filter((one) => one.deletion === null).map((one) => one.datasetId)),
       known: new Set(records.map((one) => one.datasetId)),
-      restored: this.restored,
+      restored,
     });
   }
 
