@@ -58,3 +58,17 @@ test("an attachment to a node that nobody knows, or to the holder itself, ends n
   for (const node of [c, a]) sayElsewhere(core, node);
   expect(recordOf(core).claim).toMatchObject({ node: a, generation: 1 });
 });
+
+test("an op whose executor vanished at an instant that is still to come waits from the start on", () => {
+  const before = heldByA(true);
+  sayElsewhere(before, b);
+  const record = recordOf(before);
+  const op = record.op === null ? null : { ...record.op, vanishedAtMs: 10_000_000 };
+  const core = coreOf({ records: [{ ...record, op }], nodes: [...before.state.nodes.values()] });
+  core.receive("a2", { ...helloOf(a, 20), instance: uuid(99) }, 1);
+  core.tick(999);
+  expect(recordOf(core).op?.vanishedAtMs).toBe(10_000_000);
+
+  core.tick(1_000);
+  expect(recordOf(core).op).toMatchObject({ executor: { node: a }, vanishedAtMs: null });
+});

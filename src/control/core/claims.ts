@@ -50,8 +50,10 @@ function advanceOp(state: CoreState, datasetId: DatasetId, nowMs: number): void 
   if (op.executor !== null) {
     if (op.vanishedAtMs === null) return;
     const operationMsMax = state.pool(record.pool)?.capabilities.operationMsMax;
-    // Counted while we run: what happened before our start cannot be known to have waited.
-    const sinceMs = Math.max(op.vanishedAtMs, state.startedAtMs);
+    // Counted while we run: what happened before our start cannot be known to have waited. An
+    // instant that is still to come was told by a clock that was set back since (hazard F20).
+    const isOurs = op.vanishedAtMs >= state.startedAtMs && op.vanishedAtMs <= nowMs;
+    const sinceMs = isOurs ? op.vanishedAtMs : state.startedAtMs;
     if (operationMsMax === undefined || nowMs < sinceMs + operationMsMax) return;
     state.apply(datasetId, { kind: "op_closed", op: op.id, outcome: "not_done" });
   }
