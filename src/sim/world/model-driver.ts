@@ -43,11 +43,12 @@ export class ModelDriver implements AttachableBackend {
   async create({ datasetId, op, sizeBytes }: CreateVolume): Promise<Volume> {
     return this.#ask("change", () => {
       const { storage } = this.machine;
+      // Its token is compared with all there is, also with what no list shows yet.
+      const made = [...storage.volumes.values()].find((one) => one.op === op && !one.destroyed);
+      if (made !== undefined) return viewOf(made);
       const [found] = storage.live().filter(({ dataset }) => dataset === datasetId);
-      if (found !== undefined && found.op !== op) {
-        throw failure("VOLUME_EXISTS", `${datasetId} has ${found.ref}`);
-      }
-      return viewOf(found ?? storage.make(datasetId, op, sizeBytes));
+      if (found !== undefined) throw failure("VOLUME_EXISTS", `${datasetId} has ${found.ref}`);
+      return viewOf(storage.make(datasetId, op, sizeBytes));
     });
   }
 
