@@ -119,3 +119,21 @@ test("an agent that dials again is admitted once its old connection gives no sig
   expect(core.state.currentOf.get(node)).toBe("a2");
   expect(conditionOf(core)).toBeNull();
 });
+
+test("an agent that was served by another store meanwhile is not taken for one that was set back", () => {
+  const { core, hello } = acknowledged();
+  const { storeId, clusterId, starts, revision, nodes } = core.state;
+  const recovering = coreOf({
+    storeId,
+    clusterId,
+    starts,
+    revision,
+    nodes: [...nodes.values()],
+    recovering: true,
+    everRecovered: true,
+  });
+  const seen = { ...recovering.state.point(), storeId: uuid(90), term: 1, revision: 0 };
+  recovering.receive("a1", { ...hello, seen }, 1);
+  expect(probes(recovering)).toEqual([]);
+  expect(conditionOf(recovering)).toBeNull();
+});

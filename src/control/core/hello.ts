@@ -230,8 +230,9 @@ function isBehind(state: CoreState, former: NodeEntry, message: Hello): boolean 
   if (former.formerBootIds.includes(message.bootId)) return true;
   if (former.bootId !== message.bootId || former.ackedStoreId !== state.storeId) return false;
   const { seen } = message;
-  // Who was served by another start than this store remembers proves that the store went back.
-  if (seen === null || verdictOn(state, seen) !== null) return false;
+  // Of another store, its numbers say nothing. Who was served by another start than this store
+  // remembers proves that the store went back.
+  if (seen?.storeId !== state.storeId || verdictOn(state, seen) !== null) return false;
   return seen.revision < former.ackedRevision;
 }
 
