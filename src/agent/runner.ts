@@ -205,7 +205,7 @@ export class Runner implements AsyncDisposable {
       era: agent.bootId,
       clusterId: agent.clusterId,
       host,
-      backend: (pool) => poolNamed(backends, pool),
+      backend: (pool) => poolNamed(backends, pool, agent.poolsAway),
       valid: (action) => this.#core.state.stands(action),
       onStep,
     };
@@ -217,7 +217,7 @@ export class Runner implements AsyncDisposable {
       node: agent.node,
       clusterId: agent.clusterId,
       host,
-      backend: (pool) => poolNamed(localBackends, pool),
+      backend: (pool) => poolNamed(localBackends, pool, agent.poolsAway),
       peers,
       valid: (action) => this.#core.state.standsLocal(action),
       onStep,
@@ -348,8 +348,17 @@ export class Runner implements AsyncDisposable {
   }
 }
 
-function poolNamed<Backend>(backends: ReadonlyMap<string, Backend>, pool: string): Backend {
+function poolNamed<Backend>(
+  backends: ReadonlyMap<string, Backend>,
+  pool: string,
+  poolsAway: AgentOptions["poolsAway"] = [],
+): Backend {
   const backend = backends.get(pool);
   if (backend !== undefined) return backend;
+  const away = poolsAway.find(({ name }) => name === pool);
+  if (away !== undefined) {
+    const message = `Pool ${pool} could not be opened and is tried again: ${away.message}`;
+    throw new FlockerError("BACKEND_UNAVAILABLE", message);
+  }
   throw new FlockerError("POOL_UNKNOWN", `This node has no pool named ${pool}.`);
 }

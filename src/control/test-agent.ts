@@ -114,6 +114,7 @@ export function testHello(
     instance: randomUUID(),
     address: { host: "10.77.0.1", peerPort: 4525 },
     pools: [testPool],
+    poolsAway: [],
     seen: null,
     recordsDigest: "",
     namesDigest: "",

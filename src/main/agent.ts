@@ -20,7 +20,7 @@ import type { Logger } from "../lib/log.ts";
 import type { OnStep } from "../planner/steps.ts";
 import { version } from "../lib/version.ts";
 import { AgentPeers } from "./agent/peers.ts";
-import { copiesAtStart, openPools, type Pools } from "./agent/pools.ts";
+import { copiesAtStart, firstToOpen, openPools, type Pools } from "./agent/pools.ts";
 import { watchEngine } from "./engine-watch.ts";
 import { writePidFile } from "./pid-file.ts";
 
@@ -53,6 +53,8 @@ type Machine = Pick<Pools, "backends" | "localBackends"> & {
   readonly files: StateFiles;
   readonly lockDir: string;
   readonly agent: AgentOptions;
+  /** Resolves once a pool that is left out can be opened. */
+  readonly whenOpened: (signal: AbortSignal) => Promise<string>;
 };
 
 /**
@@ -67,6 +69,19 @@ export async function runAgent(
   onStep?: OnStep,
 ): Promise<number> {
   refuseUnlessRoot();
+  for (;;) {
+    const status = await runOnce(paths, log, stopped, onStep);
+    if (status !== null) return status;
+  }
+}
+
+/** Null when it is to begin anew, as a pool that was left out can be opened by now. */
+async function runOnce(
+  paths: AgentPaths,
+  log: Logger,
+  stopped: Promise<void>,
+  onStep?: OnStep,
+): Promise<number | null> {
   await using scope = new AsyncDisposableStack();
   const machine = await readMachine(paths, log, scope);
   const { node, bootId } = machine.agent;
@@ -75,9 +90,15 @@ export async function runAgent(
     bootId,
     pools: machine.agent.pools.map(({ name }) => name),
   });
-  const failed = Promise.withResolvers<number>();
+  const failed = Promise.withResolvers<number | null>();
   await wire(paths, machine, { log, scope, fail: (status) => failed.resolve(status), onStep });
   scope.use(await writePidFile(`${paths.runDir}/agent.pid`, log));
+  const waiting = new AbortController();
+  scope.defer(() => waiting.abort());
+  machine.whenOpened(waiting.signal).then(
+    () => failed.resolve(null),
+    () => {}, // This round has ended.
+  );
   const status = await Promise.race([stopped.then(() => 0), failed.promise]);
   log.info("agent.stopped", { nodeId: node, status });
   return status;
@@ -103,7 +124,7 @@ async function readMachine(
   await host.prepare({ signal, deadlineMs: startCallMsMax, log });
   const { runDir, dataDir } = paths;
   const opened = await openPools(config.pools, { clusterId, runDir, dataDir, log }, scope);
-  const { backends, localBackends, pools } = opened;
+  const { backends, localBackends, pools, leftOut } = opened;
   const files = new StateFiles({ dataDir: paths.dataDir, runDir: paths.runDir, log });
   const lockDir = `${paths.runDir}/locks`;
   await mkdir(lockDir, { recursive: true });
@@ -115,6 +136,7 @@ async function readMachine(
     version,
     address: { host: await addressTowards(config.controlHost), peerPort: config.peerPort },
     pools,
+    poolsAway: leftOut.map(({ config: { name }, message }) => ({ name, message })),
     unknownNames: config.unknownNames,
     cluster: await files.loadCluster(),
     run: await files.loadRun(),
@@ -122,7 +144,9 @@ async function readMachine(
     copies: await copiesAtStart(localBackends, log),
     nowMs: performance.now(),
   };
-  return { config, credentials, host, backends, localBackends, files, lockDir, agent };
+  const whenOpened = (ended: AbortSignal): Promise<string> =>
+    firstToOpen(leftOut, { clusterId, runDir, dataDir, log }, { signal: ended });
+  return { config, credentials, host, backends, localBackends, files, lockDir, agent, whenOpened };
 }
 
 type Wiring = {
@@ -138,7 +162,7 @@ async function wire(
   machine: Machine,
   { log, scope, fail, onStep }: Wiring,
 ): Promise<void> {
-  const { config, credentials, ...parts } = machine;
+  const { config, credentials, whenOpened: _, ...parts } = machine;
   const engine = new DockerEngine({
     socketPath: paths.engineSocket,
     driver: driverName,

@@ -46,6 +46,9 @@ export type HeldCopy = {
   readonly move: OpId | null;
 };
 
+/** A pool that a node should have and could not open; why, for people. */
+export type PoolAway = { readonly name: string; readonly message: string };
+
 export type Hello = {
   readonly kind: "hello";
   readonly protocol: number;
@@ -61,6 +64,7 @@ export type Hello = {
   readonly instance: string;
   readonly address: { readonly host: string; readonly peerPort: number };
   readonly pools: readonly Pool[];
+  readonly poolsAway: readonly PoolAway[];
   readonly seen: StorePoint | null;
   /** Digest of the records and of the names that this process has (see digest.ts). */
   readonly recordsDigest: string;

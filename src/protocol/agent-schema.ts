@@ -68,6 +68,7 @@ const hello = Type.Object({
   instance: line,
   address: Type.Object({ host: line, peerPort: count }),
   pools: Type.Array(poolSchema, { maxItems: 1_000 }),
+  poolsAway: Type.Array(Type.Object({ name: line, message: line }), { maxItems: 1_000 }),
   seen: orNull(storePoint),
   recordsDigest: line,
   namesDigest: line,

@@ -16,6 +16,7 @@ import type {
   Progress,
   RecordEntry,
   StorePoint,
+  PoolAway,
 } from "../../protocol/agent-messages.ts";
 import type {
   AgentEffect,
@@ -40,6 +41,8 @@ export type AgentOptions = {
   readonly version: string;
   readonly address: { readonly host: string; readonly peerPort: number };
   readonly pools: readonly Pool[];
+  /** Pools that agent.yml names and that could not be opened. */
+  readonly poolsAway?: readonly PoolAway[];
   /** deny: an unknown name is denied when nobody can be asked; hold: "maybe". */
   readonly unknownNames: "deny" | "hold";
   readonly cluster: ClusterFile | null;

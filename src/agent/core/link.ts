@@ -23,6 +23,7 @@ export function helloOf(state: AgentState): Hello {
     instance: options.instance,
     address: options.address,
     pools: options.pools,
+    poolsAway: options.poolsAway ?? [],
     seen: state.seen,
     recordsDigest: recordsDigest(state.records.values()),
     namesDigest: namesDigest([...state.names].map(([name, datasetId]) => ({ name, datasetId }))),

@@ -64,6 +64,14 @@ export function noPool(
   record: DatasetRecord,
 ): Condition | null {
   if (hasPool(session, record)) return null;
+  const away = session.poolsAway.find(({ name }) => name === record.pool);
+  if (away !== undefined) {
+    return condition(
+      "BACKEND_UNAVAILABLE",
+      `${capital(nodeText(state, session.node))} cannot open its pool ${away.name}: ` +
+        `${away.message.replace(/\.?$/, ".")} Its agent tries again.`,
+    );
+  }
   const pools = session.pools.map(({ name }) => name).join(", ") || "none";
   return condition(
     "POOL_MISSING",

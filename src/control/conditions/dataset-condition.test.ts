@@ -124,6 +124,15 @@ describe("a local dataset says", () => {
     expect(why(bed)).toContain("has no pool disks (its pools: none)");
   });
 
+  test("that the target cannot open its pool, and why", () => {
+    const bed = held();
+    bed.order(b);
+    bed.disconnect(b);
+    bed.hello(b, { pools: [], poolsAway: [{ name: "disks", message: "no route to 10.0.0.9" }] });
+    expect(code(bed)).toBe("BACKEND_UNAVAILABLE");
+    expect(why(bed)).toContain("cannot open its pool disks: no route to 10.0.0.9. Its agent");
+  });
+
   test("nothing when it is used where it is", () => {
     const bed = held();
     bed.observe(a, { shown: true });

@@ -172,6 +172,7 @@ function admit(state: CoreState, connection: ConnectionId, message: Hello, nowMs
     instance: message.instance,
     sinceMs: nowMs,
     pools: message.pools,
+    poolsAway: message.poolsAway,
     peer: { host: message.address.host, port: message.address.peerPort },
     observations: new Map(),
     containers: state.containers.get(message.node) ?? new Map(),

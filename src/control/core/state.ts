@@ -7,6 +7,7 @@ import type {
   Mode,
   Observation,
   PeerAddress,
+  PoolAway,
 } from "../../protocol/agent-messages.ts";
 
 /** What the registry remembers of a node: who may speak, and as which machine. */
@@ -52,6 +53,7 @@ export type Session = {
   readonly instance: string;
   readonly sinceMs: number;
   readonly pools: readonly Pool[];
+  readonly poolsAway: readonly PoolAway[];
   readonly peer: PeerAddress;
   readonly observations: Map<DatasetId, Observation>;
   /** Of its node, by id: what was last heard, by this session or one before. */

@@ -62,6 +62,7 @@ export function helloOf(node: NodeId, boot: number): Hello {
     instance: uuid(boot + 2),
     address: { host: "10.0.0.1", peerPort: 4525 },
     pools: [pool, localPool],
+    poolsAway: [],
     seen: null,
     recordsDigest: "",
     namesDigest: "",

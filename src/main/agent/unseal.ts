@@ -43,12 +43,16 @@ export async function findSealed(
   scope.use(await onlyAgent(paths.runDir));
   const { runDir, dataDir } = paths;
   const record = await recordOf(dataset, new StateFiles({ dataDir, runDir, log }));
-  const { localBackends } = await openPools(
+  const { localBackends, leftOut } = await openPools(
     config.pools,
     { clusterId, runDir, dataDir, log },
     scope,
   );
   const backend = localBackends.get(record.pool);
+  const away = leftOut.find(({ config: { name } }) => name === record.pool);
+  if (away !== undefined) {
+    throw new FlockerError("BACKEND_UNAVAILABLE", `Pool ${record.pool}: ${away.message}`);
+  }
   if (backend === undefined) {
     throw new FlockerError("POOL_UNKNOWN", `This node has no pool ${record.pool} of its own.`);
   }
