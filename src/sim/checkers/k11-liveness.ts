@@ -14,6 +14,10 @@ export class Reached implements Checker {
         ? null
         : `${event.dataset} did not come to ${event.wantedOn} in time: ${event.detail}`;
     }
+    // A person's word that a node is gone takes a dataset elsewhere: that is a request as well.
+    if (event.kind === "override" || event.kind === "loss_accepted") {
+      this.#unasked.delete(event.dataset);
+    }
     if (event.kind !== "moved") return null;
     this.judged += 1;
     if (event.requested) return null;

@@ -110,9 +110,11 @@ export class Witness {
     this.#holder.set(datasetId, to);
     const key = `${nameOf(record)} ${to}`;
     const askedAtMs = this.#requested.get(key) ?? -Infinity;
-    // An order lasts; a Mount asks for as long as its engine waits, and a little for the way.
+    // An order lasts; a Mount asks for as long as its engine waits, and a little for the way. What
+    // rests where it is not ordered to be was taken there by a wish that has ended.
+    const { claim, primary } = record;
     const asked =
-      record.claim?.before === null ||
+      (claim?.before === null && primary === to) ||
       context.nowMs - askedAtMs < requestMs ||
       this.#waits(record, to);
     if (from === undefined || from === to) return;
