@@ -257,13 +257,16 @@ function registered(
 ): DatasetRecord | Refusal {
   switch (record.volume.kind) {
     case "creating":
-      return record.volume.op === event.op
-        ? {
-            ...record,
-            volume: { kind: "exists", ref: event.ref, sizeBytes: event.sizeBytes },
-            copies: record.poolKind === "local" ? [firstCopy(record, event.by.node)] : [],
-          }
-        : refuse("duplicate_volume");
+      if (record.volume.op !== event.op) return refuse("duplicate_volume");
+      // On a node's own disks it is of use to nobody else: a claim and its copy are in one place.
+      if (record.poolKind === "local" && (record.claim?.node ?? event.by.node) !== event.by.node) {
+        return refuse("not_the_holder");
+      }
+      return {
+        ...record,
+        volume: { kind: "exists", ref: event.ref, sizeBytes: event.sizeBytes },
+        copies: record.poolKind === "local" ? [firstCopy(record, event.by.node)] : [],
+      };
     case "exists":
       return refuse(record.volume.ref === event.ref ? "already" : "duplicate_volume");
     case "never":

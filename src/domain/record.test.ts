@@ -197,6 +197,15 @@ describe("existence", () => {
     expect(refusal(fresh, registered)).toBe("volume_unknown");
   });
 
+  test("of a local volume begins where the claim is: what a node made before its claim ended is spare", () => {
+    const local: DatasetRecord = { ...fresh, poolKind: "local", fileSystem: null };
+    const given = after(local, grantTo(a), { kind: "overridden", node: a.node, op, atMs: 1 });
+    expect(after(given, registered).copies).toMatchObject([{ node: a.node, role: "live" }]);
+    const taken = after(given, grantTo(b));
+    expect(refusal(taken, registered)).toBe("not_the_holder");
+    expect(after(taken, { ...registered, by: b }).copies).toMatchObject([{ node: b.node }]);
+  });
+
   test("formatted is said by the holder alone and never unsaid", () => {
     expect(refusal(held, { kind: "formatted", by: b, generation: 1 })).toBe("not_the_holder");
     const formatted = after(held, { kind: "formatted", by: a, generation: 1 });
