@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import type { StepName } from "../../src/planner/steps.ts";
 import type { DatasetView } from "../../src/protocol/api.ts";
 import type { Cluster } from "./cluster.ts";
@@ -11,7 +12,8 @@ export type Cell = {
 };
 
 /** What came of a cell: one row of the table that the matrix prints. */
-export type CellResult = Cell & { readonly seconds: number; readonly failure: string | null };
+export type CellResult = Cell & Moved;
+export type Moved = { readonly seconds: number; readonly failure: string | null };
 
 /** The steps of a local move at which something is killed, and the end that takes them. */
 export const moveSteps: readonly (readonly [end: "source" | "target", step: StepName])[] = [
@@ -33,27 +35,41 @@ export const moveSteps: readonly (readonly [end: "source" | "target", step: Step
   ["target", "show_live.stamp"],
 ];
 
+/** The other steps of a move, which the whole table has too. */
+export const moreMoveSteps: typeof moveSteps = [
+  ["source", "send.estimate"],
+  ["source", "send.sum"],
+  ["source", "hide_live.hide"],
+  ["source", "hide_live.sync"],
+  ["target", "show_live.bind"],
+  ["target", "show_live.show"],
+  ["target", "discard_partial.discard"],
+  ["source", "discard_partial.discard"],
+];
+
 /** All that a cell may take from the death on, with nobody asking for anything again. */
 export const settleMsMax = 60_000;
 const reachMsMax = 30_000;
 /** What the deadlines of a cell add up to: it fails by one of them, never by that of its test. */
 export const cellMsMax = 400_000;
 
-/** One cluster, one volume that goes from host to host; in each cell something dies on the way. */
+/** One cluster, one volume that goes from host to host; each time something dies on the way. */
 export class MoveCells {
   readonly #hosts: SteppedHosts;
+  readonly #mebi: number;
   #volume = "";
   #id = "";
   #sum = "";
   #source = "h1";
   #count = 0;
 
-  private constructor(hosts: SteppedHosts) {
+  private constructor(hosts: SteppedHosts, mebi: number) {
     this.#hosts = hosts;
+    this.#mebi = mebi;
   }
 
-  static async begin(cluster: Cluster): Promise<MoveCells> {
-    const cells = new MoveCells(await SteppedHosts.of(cluster));
+  static async begin(cluster: Cluster, mebi = 8): Promise<MoveCells> {
+    const cells = new MoveCells(await SteppedHosts.of(cluster), mebi);
     await cells.#fresh();
     return cells;
   }
@@ -62,34 +78,59 @@ export class MoveCells {
     this.#count += 1;
     this.#volume = `moved-${this.#count}`;
     this.#source = "h1";
-    const write = "dd if=/dev/urandom of=/data/file bs=1M count=8 status=none; sync /data/file";
-    const line = `${write}; sha256sum /data/file`;
+    const write = `dd if=/dev/urandom of=/data/file bs=1M count=${this.#mebi} status=none`;
+    const line = `${write}; sync /data/file; sha256sum /data/file`;
     this.#sum = await this.#hosts.inContainer("h1", this.#volume, line);
     this.#id = (await this.#hosts.rest.view(this.#volume)).dataset_id;
   }
 
-  /**
-   * Orders the volume to the other host, lets the victim die at the step, and looks afterwards.
-   * After a cell that failed the next one begins with a new volume.
-   */
+  /** Orders the volume to the other host, lets the victim die at the step, and looks afterwards. */
   async run(cell: Cell): Promise<CellResult> {
+    const label = `${cell.step}, ${cell.victim}`;
+    const { seconds, failure } = await this.#move(label, (ends) =>
+      dieAt(this.#hosts, cell, ends, () => this.#order(ends)),
+    );
+    return { ...cell, seconds, failure };
+  }
+
+  /** The same with a victim that dies a while after the order, whatever is being done then. */
+  async runFor(victim: Victim, ms: number): Promise<Moved> {
+    return this.#move(`${ms} ms after the order, ${victim}`, async (ends) => {
+      await this.#order(ends);
+      await wait(ms);
+      await this.#hosts.kill(victim, ends, ends.source);
+    });
+  }
+
+  async #order({ target }: Ends): Promise<void> {
+    const { rest } = this.#hosts;
+    await rest.move(this.#id, await rest.node(target));
+  }
+
+  /** What comes after a move that failed begins with a new volume. */
+  async #move(label: string, die: (ends: Ends) => Promise<void>): Promise<Moved> {
     const ends: Ends = { source: this.#source, target: this.#source === "h1" ? "h2" : "h1" };
     const begunMs = performance.now();
     let failure: string | null = null;
     try {
-      const { rest } = this.#hosts;
-      await dieAt(this.#hosts, cell, ends, async () => {
-        await rest.move(this.#id, await rest.node(ends.target));
-      });
+      await die(ends);
       await this.#settled(ends);
       this.#source = ends.target;
     } catch (error) {
-      failure = await failureOf(this.#hosts, cell, this.#volume, error);
+      failure = await failureOf(this.#hosts, label, this.#volume, error);
       for (const host of Object.values(ends)) await this.#hosts.goOn(host);
       await this.#hosts.connected();
       await this.#fresh();
     }
-    return { ...cell, seconds: (performance.now() - begunMs) / 1000, failure };
+    return { seconds: (performance.now() - begunMs) / 1000, failure };
+  }
+
+  /** What is read next is not what any older copy has. */
+  async change(): Promise<void> {
+    const at = Math.trunc(this.#mebi / 2);
+    const dd = `dd if=/dev/urandom of=/data/file bs=1M count=1 seek=${at} conv=notrunc status=none`;
+    const line = `${dd}; sync /data/file; sha256sum /data/file`;
+    this.#sum = await this.#hosts.inContainer(this.#source, this.#volume, line);
   }
 
   /** The move is done, first by the record, then on the disks, then for a container. */
@@ -136,13 +177,13 @@ export async function dieAt(
 /** What a person needs to look into a cell that failed. */
 export async function failureOf(
   hosts: SteppedHosts,
-  { step, victim }: Cell,
+  label: string,
   volume: string,
   error: unknown,
 ): Promise<string> {
   const view = await hosts.rest.view(volume).catch(String);
   const logs = await hosts.cluster.logs(40).catch(String);
-  return `${step}, ${victim}: ${textOf(error)}\n${JSON.stringify(view)}\n${logs}`;
+  return `${label}: ${textOf(error)}\n${JSON.stringify(view)}\n${logs}`;
 }
 
 function textOf(error: unknown): string {

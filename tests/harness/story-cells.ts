@@ -17,7 +17,7 @@ export async function runCell(hosts: SteppedHosts, story: Story, cell: Cell): Pr
     for (const host of Object.values(ends)) await hosts.goOn(host);
     await story.settled(scene);
   } catch (error) {
-    failure = await failureOf(hosts, cell, begun.name, error);
+    failure = await failureOf(hosts, `${cell.step}, ${cell.victim}`, begun.name, error);
     for (const host of Object.values(ends)) await hosts.goOn(host);
   }
   await hosts.connected();
