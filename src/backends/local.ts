@@ -148,7 +148,8 @@ export interface LocalBackend extends AsyncDisposable {
   ): Promise<void>;
   /**
    * Removes what moves other than `except` left behind: partial copies, bases, snapshots that were
-   * sent. Live, sealed, received and diverged copies stay.
+   * sent, and received copies that the live volume is of a greater generation than. Live, sealed
+   * and diverged copies stay, and received ones that no live volume came after.
    */
   discardPartial(datasetId: DatasetId, except: OpId | null, call: Call): Promise<void>;
   /** Removes all copies but live and diverged ones. */

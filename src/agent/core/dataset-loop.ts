@@ -303,6 +303,8 @@ export function executed(
   }
   if (outcome.kind === "ok") {
     local.failures = 0;
+    // What it was made of is needed no more once it is used, and pins what is overwritten then.
+    if (action.kind === "promote_received") local.sweepDue = true;
     state.log("info", "action.completed", completed);
     kick(state, action.datasetId);
     return;

@@ -183,9 +183,8 @@ describe("a move", () => {
 
     expect((await target.backend.look(datasetId, neverEnding())).map(({ kind }) => kind)).toEqual([
       "live",
-      "received",
     ]);
-    expect(target.done.filter((step) => step === "discard_partial")).toHaveLength(2);
+    expect(target.done.filter((step) => step === "discard_partial")).toHaveLength(3);
   });
 
   test("back again takes up where the first one ended", async () => {

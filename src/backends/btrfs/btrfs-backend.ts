@@ -226,9 +226,11 @@ export class BtrfsBackend implements LocalBackend {
   }
 
   async discardPartial(datasetId: DatasetId, except: OpId | null, call: Call): Promise<void> {
-    const live = (await this.#found(datasetId, call)).find(({ kind }) => kind === "live");
+    const found = await this.#found(datasetId, call);
+    const live = found.find(({ kind }) => kind === "live");
     const args = [datasetId, except ?? "none", live?.sealedFor ?? "none"];
-    await this.#pool.run(discardPartialScript, args, call);
+    const passed = passedBy(live, found).filter((name) => name !== `${except}.delta`);
+    await this.#pool.run(discardPartialScript, [...args, ...passed], call);
     await this.#sweep(call);
   }
 
@@ -322,6 +324,15 @@ function sourceOfRescue(datasetId: DatasetId, found: readonly Found[]): string |
   if (sealed !== undefined) return `live/${datasetId}/${sealed.name}`;
   const received = newest(({ kind, name }) => kind === "copy" && name.endsWith(".delta"));
   return received === undefined ? null : `copies/${datasetId}/${received.name}/volume`;
+}
+
+/** Received copies that the live volume was made of, or came after, and was used since. */
+function passedBy(live: Found | undefined, found: readonly Found[]): readonly string[] {
+  if (live === undefined || live.sealedFor !== null) return [];
+  return found
+    .filter(({ kind, name }) => kind === "copy" && name.endsWith(".delta"))
+    .filter((copy) => copy.block?.kind === "valid" && generationOf(copy) < generationOf(live))
+    .map(({ name }) => name);
 }
 
 function generationOf({ block }: Found): number {

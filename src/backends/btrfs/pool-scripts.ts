@@ -244,13 +244,19 @@ v=$(current "$1") || exit ${poolStatus.notFound}
 sync -f "live/$1/$v"
 `;
 
-/** Everything of dataset $1 that other moves than $2 left; not what move $3 sealed it for. */
+/**
+ * Everything of dataset $1 that other moves than $2 left; not what move $3 sealed it for. The
+ * received copies to be removed follow by name.
+ */
 export const discardPartialScript = `
 for each in "receiving/$1"/* "copies/$1"/*.base "sent/$1"/*; do
   case \${each##*/} in "$2".*) continue ;; esac
   case $each in "sent/$1/$3".delta) continue ;; esac
   remove "$each"
 done
+d=$1
+shift 3
+for name; do remove "copies/$d/$name"; done
 `;
 
 /** Moves the directories of dataset $1 in the areas after it out of sight. */

@@ -126,7 +126,7 @@ const rescueCases: readonly LocalCase[] = [
 const discardCases: readonly LocalCase[] = [
   {
     sentence:
-      "Removes what moves other than `except` left behind: partial copies, bases, snapshots that were sent.",
+      "Removes what moves other than `except` left behind: partial copies, bases, snapshots that were sent, and received copies that the live volume is of a greater generation than.",
     name: "discardPartial: the move under way keeps its base and its beginning",
     async run(bench) {
       const { backend, otherBackend, call, newOp } = bench;
@@ -149,7 +149,29 @@ const discardCases: readonly LocalCase[] = [
     },
   },
   {
-    sentence: "Live, sealed, received and diverged copies stay.",
+    sentence:
+      "Removes what moves other than `except` left behind: partial copies, bases, snapshots that were sent, and received copies that the live volume is of a greater generation than.",
+    name: "discardPartial: a copy that was made live goes once that was used, and nothing of it is lost",
+    async run(bench) {
+      const { otherBackend, call, files } = bench;
+      const { datasetId, identity, sizeBytes, move, there } = await newReceived(bench);
+      await otherBackend.promote({ datasetId, move, sizeBytes }, call);
+      await otherBackend.discardPartial(datasetId, null, call);
+      assert.deepEqual(await kinds(there, call), ["live", "received"]);
+      await otherBackend.stamp({ ...identity, generation: 1 }, call);
+      await otherBackend.discardPartial(datasetId, move, call);
+      assert.deepEqual(await kinds(there, call), ["live", "received"]);
+
+      await otherBackend.discardPartial(datasetId, null, call);
+
+      assert.deepEqual(await kinds(there, call), ["live"]);
+      assert.equal(await files.read(there, "file"), "content");
+      await otherBackend.promote({ datasetId, move, sizeBytes }, call);
+    },
+  },
+  {
+    sentence:
+      "Live, sealed and diverged copies stay, and received ones that no live volume came after.",
     name: "discardPartial: and a sealed volume can still be sent",
     async run(bench) {
       const { backend, otherBackend, call } = bench;

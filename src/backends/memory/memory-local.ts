@@ -222,7 +222,9 @@ export class MemoryLocal implements LocalBackend {
     const others = (name: string): boolean => moveOf(name) !== except;
     for (const name of [...receiving.keys()].filter(others)) receiving.delete(name);
     for (const name of [...copies.keys()].filter(others)) {
-      if (name.endsWith(".base")) copies.delete(name);
+      const generation = copies.get(name)?.identity.generation ?? 0;
+      const live = volume?.sealedFor === null ? volume.identity.generation : 0;
+      if (name.endsWith(".base") || generation < live) copies.delete(name);
     }
     for (const name of [...sent.keys()].filter(others)) {
       if (moveOf(name) !== volume?.sealedFor) sent.delete(name);

@@ -288,13 +288,17 @@ export class ModelLocal extends LocalReads implements LocalBackend {
     const others = (name: string): boolean => moveOf(name) !== except;
     return this.step(datasetId, ({ volume, sent, receiving, copies }) => {
       for (const name of [...receiving.keys()].filter(others)) receiving.delete(name);
-      for (const name of [...copies.keys()].filter(others)) {
-        if (name.endsWith(".base")) copies.delete(name);
+      const live = volume?.sealedFor === null ? volume.identity.generation : 0;
+      const passed: Subvolume[] = [];
+      for (const [name, copy] of [...copies].filter(([each]) => others(each))) {
+        if (!name.endsWith(".base") && copy.identity.generation >= live) continue;
+        copies.delete(name);
+        if (!name.endsWith(".base")) passed.push(copy);
       }
       for (const name of [...sent.keys()].filter(others)) {
         if (moveOf(name) !== volume?.sealedFor) sent.delete(name);
       }
-      this.pool.commit(datasetId);
+      this.removed(datasetId, "discard", passed, () => {});
     });
   }
 
