@@ -15,7 +15,7 @@ const sizeBytes = 16 * mebi;
 const momentsMs = [1, 6, 11, 17, 23, 30, 38, 47, 60, 80, 110, 150];
 const { fill } = files;
 /** How often the three tests below call `killedAndRepeated`. */
-const callsKilledAtOnce = 8;
+const callsKilledAtOnce = 10;
 let killed = 0;
 let bench: Awaited<ReturnType<typeof btrfsBench>>;
 
@@ -62,6 +62,11 @@ describe.each(momentsMs)("a call that is killed after %i ms and repeated", (ms) 
     await files.write(at, "file", "changed");
 
     await moveOver(bench, { datasetId, move });
+    await killedAndRepeated(ms, (call) =>
+      otherBackend.promote({ datasetId, move, sizeBytes }, call),
+    );
+
+    await otherBackend.seal({ datasetId, move: bench.newOp() }, bench.call);
     await killedAndRepeated(ms, (call) =>
       otherBackend.promote({ datasetId, move, sizeBytes }, call),
     );

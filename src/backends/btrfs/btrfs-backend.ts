@@ -189,7 +189,8 @@ export class BtrfsBackend implements LocalBackend {
     const found = await this.#found(datasetId, call);
     const live = found.find(({ kind }) => kind === "live");
     const name = `promoted.${move}`;
-    if (live?.name === name && live.sealedFor === null) return;
+    const isMade = live?.name === name || live?.name.startsWith(`${name}.`) === true;
+    if (isMade && live?.sealedFor === null) return;
     const copy = found.find(({ kind, name: of }) => kind === "copy" && of === `${move}.delta`);
     const identity = ours(copy?.block ?? null, this.#expected(datasetId));
     if (typeof identity === "string") throw notFound(datasetId, `copy of move ${move}`);
@@ -203,7 +204,9 @@ export class BtrfsBackend implements LocalBackend {
       );
     }
     const from = `copies/${datasetId}/${move}.delta/volume`;
-    await this.#snapshot([datasetId, name, String(sizeBytes), from, ""], call);
+    // What is in its place stays until the other is whole: it is never made under the same name.
+    const next = isMade ? `${name}.${randomUUID()}` : name;
+    await this.#snapshot([datasetId, next, String(sizeBytes), from, ""], call);
   }
 
   async diverge(datasetId: DatasetId, move: OpId | null, call: Call): Promise<void> {
