@@ -1,5 +1,6 @@
 import type { Move } from "../../domain/record.ts";
 import type { Action } from "../../planner/action.ts";
+import { label } from "../../planner/cells.ts";
 import { wait } from "../../planner/decision.ts";
 import type { LocalAction, LocalDecision } from "../../planner/local-action.ts";
 import type { Progress } from "../../protocol/agent-messages.ts";
@@ -38,14 +39,39 @@ function peerOf(state: AgentState, { datasetId }: Local) {
   return state.records.get(datasetId)?.peer ?? null;
 }
 
-/** A receive waits for its source, which need not be there. */
+/** A receive waits for its source, which need not be there; a rescue for what it is made of. */
 export function whenReachable(state: AgentState, decision: LocalDecision): LocalDecision {
-  if (decision.kind !== "act" || decision.action.kind !== "receive_copy") return decision;
+  if (decision.kind !== "act" || decision.action.kind !== "receive_copy") {
+    return whenPutAside(state, decision);
+  }
   const { datasetId, move } = decision.action;
   if (peerOf(state, state.local(datasetId)) !== null) return decision;
   return wait(
     "WAITING_FOR_NODE",
     `Node ${move.source}, which has the data, cannot be reached now; what it holds is as it was.`,
+  );
+}
+
+const putAside: readonly (string | undefined)[] = ["diverged", "absent", "base", "received"];
+
+/**
+ * A rescue takes the newest of what is beside the live volume. What was live when a person gave
+ * this node up stands in its place until it is put aside: anything older would be taken for it.
+ */
+function whenPutAside(state: AgentState, decision: LocalDecision): LocalDecision {
+  if (decision.kind !== "act" || decision.action.kind !== "create_live") return decision;
+  const { from } = decision.action;
+  const lost = from === null ? undefined : state.records.get(from)?.record;
+  if (lost === undefined) return decision;
+  const roles = lost.copies
+    .filter(({ node }) => node === state.options.node)
+    .map(({ role }) => role);
+  const isParted =
+    roles.includes("diverged") && !roles.includes("live") && !roles.includes("fallback");
+  if (!isParted || putAside.includes(state.local(lost.datasetId).observed?.kind)) return decision;
+  return wait(
+    "WORKING",
+    `It waits until the copy of ${label(lost)} here was put aside; see the conditions of that one.`,
   );
 }
 
