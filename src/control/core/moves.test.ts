@@ -340,6 +340,15 @@ describe("a target whose pool has no room", () => {
     expect(bed.move.target).toBe(b);
   });
 
+  test("that it had before the seal gives back what is sealed: its source is the way out", () => {
+    const bed = sealed();
+    bed.observe(b, full);
+    bed.tick();
+    expect(bed.record).toMatchObject({ move: null, claim: { node: a, generation: 2 } });
+    bed.tick(61_000);
+    expect(bed.move).toMatchObject({ target: b, phase: "precopy" });
+  });
+
   test("gives its fallback up for room, as the live copy is safe where it is", () => {
     const bed = held().moveTo(b);
     bed.order(a);

@@ -173,9 +173,8 @@ function abortReason(
   nowMs: number,
 ): AbortReason | null {
   if (record.deletion !== null) return "deleted";
-  if (move.phase === "precopy" && fullPool(state, record.datasetId, move.target) !== null) {
-    return "pool_full";
-  }
+  // Once it is sealed too: what has no room there has its way out at the source.
+  if (fullPool(state, record.datasetId, move.target) !== null) return "pool_full";
   const orderedSince = record.orderedAtMs >= move.openedAtMs;
   const calledBack = record.primary === move.source && record.orderOpen && orderedSince;
   if (calledBack && record.claim === null) return "cancelled";
@@ -226,7 +225,7 @@ function isLongUnwanted(
   return false;
 }
 
-/** What the target says if its pool has no room for the bulk: nothing was disturbed yet. */
+/** What the target says if its pool has no room for the bulk, or for the rest. */
 function fullPool(state: CoreState, datasetId: DatasetId, target: NodeId): Condition | null {
   const said = state.sessionOf(target)?.observations.get(datasetId)?.condition ?? null;
   return said?.code === "POOL_FULL" ? said : null;
