@@ -203,7 +203,7 @@ describe("a full volume", () => {
 });
 
 describe("a volume with subvolumes of its own", () => {
-  test("is not sealed, as they would be lost, and can be destroyed", async () => {
+  test("is neither sent nor sealed, as they would be lost, and can be destroyed", async () => {
     await using bench = await btrfsBench();
     const { datasetId, at } = await newLive(bench);
     run("btrfs", "subvolume", "create", join(bench.backend.livePath(datasetId), "data/nested"));
@@ -211,6 +211,8 @@ describe("a volume with subvolumes of its own", () => {
     await expect(
       bench.backend.seal({ datasetId, move: bench.newOp() }, bench.call),
     ).rejects.toThrow("data/nested");
+    const bulk = { datasetId, move: bench.newOp(), stage: "base", onBase: false } as const;
+    await expect(bench.backend.streamBytes(bulk, bench.call)).rejects.toThrow("data/nested");
 
     expect(await kinds(at, bench.call)).toEqual(["live"]);
     await bench.backend.destroy(datasetId, bench.call);

@@ -10,7 +10,7 @@ import type { Call } from "../attachable.ts";
 import { checkStamp, encodeSlot, newBlock } from "../identity-block.ts";
 import type { LocalBackend, MadeLive, StreamOf, StreamSum } from "../local.ts";
 import { copiesOf, type Found, ours, parseList, parseLook } from "./look.ts";
-import type { Pool } from "./pool.ts";
+import { nestedVolumes, type Pool } from "./pool.ts";
 import {
   changedScript,
   createScript,
@@ -144,13 +144,7 @@ export class BtrfsBackend implements LocalBackend {
         `Somebody wrote to the volume of dataset ${datasetId} while its last snapshot was taken.`,
       );
     }
-    if (status === nested) {
-      throw new FlockerError(
-        "BACKEND_REJECTED",
-        `The volume of dataset ${datasetId} holds btrfs subvolumes of its own, which a snapshot ` +
-          `leaves out: ${stdout.trim().split("\n").slice(0, 3).join(", ")}. Make them directories.`,
-      );
-    }
+    if (status === nested) throw nestedVolumes(datasetId, stdout);
   }
 
   async changedSinceSeal(datasetId: DatasetId, call: Call): Promise<boolean> {

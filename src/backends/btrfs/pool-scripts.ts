@@ -25,6 +25,11 @@ shift 2
 current() { readlink -- "live/$1/volume" 2>/dev/null; }
 subvolume() { [ -d "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %i -- "$1")" = 256 ]; }
 readonly_() { [ "$(btrfs property get -ts "$1" ro)" = ro=true ]; }
+# Only its own: a snapshot leaves out what stands inside of it.
+single() {
+  nested=$(btrfs subvolume list -o "$1" | sed 's|.* path ||')
+  [ -z "$nested" ] || { printf '%s\\n' "$nested"; exit ${poolStatus.nested}; }
+}
 # Number of the transaction that changed it last, and of the one that made it.
 changed() { btrfs subvolume show "$1" | sed -n 's/^[[:space:]]*Generation:[[:space:]]*//p'; }
 made() { btrfs subvolume show "$1" | sed -n 's/^[[:space:]]*Gen at creation:[[:space:]]*//p'; }
@@ -183,8 +188,7 @@ if [ -d "$s" ] && [ "$(cat "live/$1/sealed" 2>/dev/null)" = "$v $2" ]; then
   sync -f .
   if untouched "$s/volume" && [ "$(changed "live/$1/$v")" = "$(made "$s/volume")" ]; then exit 0; fi
 fi
-nested=$(btrfs subvolume list -o "live/$1/$v" | sed 's|.* path ||')
-[ -z "$nested" ] || { printf '%s\\n' "$nested"; exit ${poolStatus.nested}; }
+single "live/$1/$v"
 remove "$s.new"
 mkdir -p -m 0700 "$s.new"
 btrfs subvolume snapshot -r "live/$1/$v" "$s.new/volume" >/dev/null

@@ -1,6 +1,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { type Static, Type } from "typebox";
 import { Check } from "typebox/value";
+import type { DatasetId } from "../../domain/ids.ts";
 import { writeDurably } from "../../lib/durable-file.ts";
 import { FlockerError, hasCode } from "../../lib/errors.ts";
 import { exec, type ExecResult } from "../../lib/exec.ts";
@@ -136,6 +137,15 @@ async function readRegistration(file: string): Promise<Static<typeof registratio
   const value: unknown = JSON.parse(text);
   if (Check(registration, value)) return value;
   throw new FlockerError("BACKEND_UNAVAILABLE", `${file} is damaged; it tells the pool's id.`);
+}
+
+/** `stdout` of a script that ended with `poolStatus.nested`. */
+export function nestedVolumes(datasetId: DatasetId, stdout: string): FlockerError {
+  return new FlockerError(
+    "BACKEND_REJECTED",
+    `The volume of dataset ${datasetId} holds btrfs subvolumes of its own, which a snapshot ` +
+      `leaves out: ${stdout.trim().split("\n").slice(0, 3).join(", ")}. Make them directories.`,
+  );
 }
 
 export function poolFull(pool: Pool, cause: unknown): FlockerError {

@@ -32,6 +32,7 @@ elif subvolume "$s"; then
   qgroup "$s" 2
 elif [ "$3" = base ]; then
   v=$(current "$1") || exit ${poolStatus.notFound}
+  single "live/$1/$v" # Said before anybody is disturbed, not when it is sealed.
   qgroup "live/$1/$v" 2
 else
   exit ${poolStatus.notFound}

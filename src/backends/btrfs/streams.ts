@@ -7,7 +7,7 @@ import type { Call } from "../attachable.ts";
 import { decodeBlock } from "../identity-block.ts";
 import type { StreamOf, StreamSum } from "../local.ts";
 import { ours } from "./look.ts";
-import { isFull, type Pool, poolFull } from "./pool.ts";
+import { isFull, nestedVolumes, type Pool, poolFull } from "./pool.ts";
 import { poolStatus } from "./pool-scripts.ts";
 import {
   acceptScript,
@@ -117,8 +117,9 @@ export class Streams {
     { datasetId, move, stage }: StreamOf,
     call: Call,
   ): Promise<{ readonly stdout: string }> {
-    const { notFound } = poolStatus;
-    const result = await this.#pool.run(script, args, call, [notFound]);
+    const { notFound, nested } = poolStatus;
+    const result = await this.#pool.run(script, args, call, [notFound, nested]);
+    if (result.status === nested) throw nestedVolumes(datasetId, result.stdout);
     if (result.status !== notFound) return result;
     throw new FlockerError(
       "VOLUME_NOT_FOUND",
