@@ -1,9 +1,12 @@
 import { timings } from "../../agent/core/timings.ts";
 import type { AgentEffect, AgentEvent } from "../../agent/core/effects.ts";
+import type { DatasetId } from "../../domain/ids.ts";
 import type { DatasetRecord } from "../../domain/record.ts";
+import type { Volume } from "../../domain/volume.ts";
 import { act } from "../../planner/decision.ts";
 import { decideAttachable } from "../../planner/attachable-table.ts";
 import type { AgentFlaws, AgentProcess } from "../world/agent-process.ts";
+import { ModelDriver } from "../world/model-driver.ts";
 
 /** What exists is created when it is not seen; what is seen is taken for what exists. */
 export const absentCreates: AgentFlaws = {
@@ -24,6 +27,34 @@ export const absentCreates: AgentFlaws = {
     const formatted: DatasetRecord["formatted"] =
       see.kind === "blank" || see.kind === "partial" ? "no" : record.formatted;
     return decideAttachable({ ...want, record: { ...record, formatted } }, see);
+  },
+};
+
+/** A create has no token: asked twice it makes two; the younger is taken for the dataset's. */
+class TokenlessDriver extends ModelDriver {
+  override create(asked: Parameters<ModelDriver["create"]>[0]): ReturnType<ModelDriver["create"]> {
+    return this.make(asked, null);
+  }
+
+  override async find(dataset: DatasetId): Promise<readonly Volume[]> {
+    return (await super.find(dataset)).slice(-1);
+  }
+}
+
+export const createsTwice: AgentFlaws = {
+  driver: (machine, around) => new TokenlessDriver(machine, around),
+  record: (record) =>
+    record === null ? null : { ...record, volume: { kind: "creating", op: record.lineage } },
+  decide: (want, see) => {
+    if (want.kind !== "use" || !("volume" in see)) return decideAttachable(want, see);
+    const { ref, sizeBytes } = see.volume;
+    const formatted: DatasetRecord["formatted"] =
+      see.kind === "blank" || see.kind === "partial" ? "no" : want.record.formatted;
+    const volume: DatasetRecord["volume"] =
+      want.record.volume.kind === "exists"
+        ? { kind: "exists", ref, sizeBytes }
+        : want.record.volume;
+    return decideAttachable({ ...want, record: { ...want.record, volume, formatted } }, see);
   },
 };
 

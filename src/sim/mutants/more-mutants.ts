@@ -1,4 +1,5 @@
 import { noFlaws } from "../world/world.ts";
+import { createsTwice, nothingIsLate } from "./agent-mutants.ts";
 import { cleanHost, listingDriver, nameHost } from "./blind-host.ts";
 import {
   allAgain,
@@ -108,6 +109,13 @@ export const moreMutants: readonly Mutant[] = [
     checker: "K4",
     traits: { ...local, streamFaultMs: 2_000 },
     flaws: () => ({ ...noFlaws, agent: { local: partials } }),
+  },
+  {
+    name: "b21",
+    says: "a create whose answer was lost makes another volume",
+    checker: "K5",
+    traits: { ...attachable, storageFault: 0.4, deletes: 0.3 },
+    flaws: () => ({ ...noFlaws, agent: { ...createsTwice, ...nothingIsLate } }),
   },
   {
     name: "b22",

@@ -1,5 +1,11 @@
 import type { AttachableBackend, CreateVolume } from "../../backends/attachable.ts";
-import { type DatasetId, type NodeId, parseVolumeRef, type VolumeRef } from "../../domain/ids.ts";
+import {
+  type DatasetId,
+  type NodeId,
+  type OpId,
+  parseVolumeRef,
+  type VolumeRef,
+} from "../../domain/ids.ts";
 import type { Capabilities } from "../../domain/pool.ts";
 import type { Attacher, Device, Volume } from "../../domain/volume.ts";
 import type { Machine } from "./machine.ts";
@@ -40,11 +46,17 @@ export class ModelDriver implements AttachableBackend {
     );
   }
 
-  async create({ datasetId, op, sizeBytes }: CreateVolume): Promise<Volume> {
+  create(asked: CreateVolume): Promise<Volume> {
+    return this.make(asked, asked.op);
+  }
+
+  /** `token`: what was made for it before is not made again. */
+  protected make({ datasetId, op, sizeBytes }: CreateVolume, token: OpId | null): Promise<Volume> {
     return this.#ask("change", () => {
       const { storage } = this.machine;
+      if (token === null) return viewOf(storage.make(datasetId, op, sizeBytes));
       // Its token is compared with all there is, also with what no list shows yet.
-      const made = [...storage.volumes.values()].find((one) => one.op === op && !one.destroyed);
+      const made = [...storage.volumes.values()].find((one) => one.op === token && !one.destroyed);
       if (made !== undefined) return viewOf(made);
       const [found] = storage.live().filter(({ dataset }) => dataset === datasetId);
       if (found !== undefined) throw failure("VOLUME_EXISTS", `${datasetId} has ${found.ref}`);
