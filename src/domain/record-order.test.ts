@@ -1,16 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { parseBootId, parseOpId } from "./ids.ts";
-import type { DatasetRecord } from "./record.ts";
 import type { RecordEvent, Speaker } from "./record-event.ts";
-import { fresh, freshLocal, nodes } from "./record-samples.ts";
-import { isRefusal, recordStep } from "./record-step.ts";
+import { after, boots, fresh, freshLocal, nodes, ops, refusal } from "./record-samples.ts";
 
-const [first, second] = nodes;
-if (first === undefined || second === undefined) throw new Error("the samples have nodes");
-const id = (last: number): string => `e0000000-0000-4000-8000-00000000000${last}`;
-const a: Speaker = { node: first, era: parseBootId(id(1)), session: 1 };
-const b: Speaker = { node: second, era: parseBootId(id(2)), session: 2 };
-const op = parseOpId(id(9));
+const a: Speaker = { node: nodes[0], era: boots[0], session: 1 };
+const b: Speaker = { node: nodes[1], era: boots[1], session: 2 };
+const [, op] = ops;
 const opened: RecordEvent = { kind: "move_opened", move: op, target: b.node, atMs: 20 };
 
 function granted(to: Speaker, wishAtMs: number | null = null): RecordEvent {
@@ -23,19 +17,6 @@ function order({ node }: Speaker, atMs: number): RecordEvent {
 
 function byHolder(kind: "taken" | "release_begun" | "declined", by = a): RecordEvent {
   return { kind, by, generation: 1 };
-}
-
-function after(record: DatasetRecord, ...events: readonly RecordEvent[]): DatasetRecord {
-  return events.reduce((so, event) => {
-    const next = recordStep(so, event);
-    if (isRefusal(next)) throw new Error(`${event.kind}: ${next.reason}`);
-    return next;
-  }, record);
-}
-
-function refusal(record: DatasetRecord, event: RecordEvent): string | null {
-  const next = recordStep(record, event);
-  return isRefusal(next) ? next.reason : null;
 }
 
 describe("an order", () => {

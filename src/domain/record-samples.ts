@@ -269,12 +269,27 @@ export function history(some: readonly Choice[], start: DatasetRecord = fresh): 
   let before = start;
   for (const choice of some) {
     const event = eventOf(before, choice);
-    const after = recordStep(before, event);
-    if (isRefusal(after)) continue;
-    changes.push({ before, event, after });
-    before = after;
+    const next = recordStep(before, event);
+    if (isRefusal(next)) continue;
+    changes.push({ before, event, after: next });
+    before = next;
   }
   return changes;
+}
+
+/** What `events` make of it, none of which is refused. */
+export function after(record: DatasetRecord, ...events: readonly RecordEvent[]): DatasetRecord {
+  return events.reduce((so, event) => {
+    const next = recordStep(so, event);
+    if (isRefusal(next)) throw new Error(`${event.kind}: ${next.reason}`);
+    return next;
+  }, record);
+}
+
+/** Why an event is refused; null when it is not. */
+export function refusal(record: DatasetRecord, event: RecordEvent): string | null {
+  const next = recordStep(record, event);
+  return isRefusal(next) ? next.reason : null;
 }
 
 /** A record that random events lead to. */

@@ -1,43 +1,14 @@
 import { describe, expect, test } from "vitest";
-import { parseBootId, parseDatasetId, parseNodeId, parseOpId, parseVolumeRef } from "./ids.ts";
-import { newRecord } from "./new-record.ts";
+import { parseVolumeRef } from "./ids.ts";
 import { type DatasetRecord, nameOf } from "./record.ts";
 import type { RecordEvent, Speaker } from "./record-event.ts";
-import { isRefusal, recordStep } from "./record-step.ts";
+import { after, boots, fresh, nodes, ops, refusal } from "./record-samples.ts";
+import { recordStep } from "./record-step.ts";
 
-const id = (last: string): string => `00000000-0000-4000-8000-00000000000${last}`;
-const a: Speaker = { node: parseNodeId(id("a")), era: parseBootId(id("1")), session: 1 };
-const aLater: Speaker = { ...a, era: parseBootId(id("2")), session: 2 };
-const b: Speaker = { node: parseNodeId(id("b")), era: parseBootId(id("3")), session: 3 };
-const op = parseOpId(id("9"));
-
-const fresh = newRecord({
-  datasetId: parseDatasetId(id("d")),
-  metadata: { name: "db" },
-  maximumSizeBytes: null,
-  sizeBytes: 1 << 30,
-  notice: null,
-  pool: "default",
-  poolKind: "attachable",
-  fileSystem: "ext4",
-  reclaim: "trash",
-  primary: a.node,
-  atMs: 1,
-  lineage: op,
-});
-
-function after(record: DatasetRecord, ...events: readonly RecordEvent[]): DatasetRecord {
-  return events.reduce((so, event) => {
-    const next = recordStep(so, event);
-    if (isRefusal(next)) throw new Error(`${event.kind}: ${next.reason}`);
-    return next;
-  }, record);
-}
-
-function refusal(record: DatasetRecord, event: RecordEvent): string | null {
-  const next = recordStep(record, event);
-  return isRefusal(next) ? next.reason : null;
-}
+const a: Speaker = { node: nodes[0], era: boots[0], session: 1 };
+const aLater: Speaker = { ...a, era: boots[1], session: 2 };
+const b: Speaker = { node: nodes[1], era: boots[2], session: 3 };
+const [op] = ops;
 
 const grantTo = (to: Speaker): RecordEvent => ({
   kind: "granted",
