@@ -1,6 +1,6 @@
-import { type CliContext, command, nonEmpty } from "../command.ts";
-import { selectNode } from "../select.ts";
-import { counted, heldLines, lookAtCluster } from "./held-datasets.ts";
+import { type CliContext, command } from "../command.ts";
+import { counted } from "./held-datasets.ts";
+import { wordAboutNode, wordAboutNodeArgs } from "./word-about-node.ts";
 
 export const nodeDeclareDead = command({
   name: "node declare-dead",
@@ -19,22 +19,15 @@ export const nodeDeclareDead = command({
     "flockerctl node declare-dead 1acbab49",
     "flockerctl node declare-dead 1acbab49 --yes",
   ],
-  args: {
-    node: { kind: "positional", help: "Beginning of its id, or its host", parse: nonEmpty },
-    yes: { kind: "flag", help: "Do not ask" },
-    force: { kind: "flag", help: "Although the node answers" },
-  },
-  async run({ node: prefix, yes, force }, { output, connect, confirm }: CliContext) {
-    const client = await connect();
-    const cluster = await lookAtCluster(client);
-    const found = selectNode(cluster.nodes, prefix);
-    const { uuid, host } = found;
-    for (const line of heldLines(found, cluster)) output.talk(line);
-    await confirm(`Type ${host} to declare it dead: `, host, yes);
-    const answer = await client.declareDead(uuid, force ? { force } : {});
-    output.answer(
-      answer,
-      () => `declared ${uuid} dead: ${counted(answer.overridden.length, "claim")} ended.\n`,
+  args: { ...wordAboutNodeArgs, force: { kind: "flag", help: "Although the node answers" } },
+  async run({ force, ...args }, context: CliContext) {
+    const { client, node } = await wordAboutNode(
+      context,
+      args,
+      ({ host }) => `Type ${host} to declare it dead: `,
     );
+    const answer = await client.declareDead(node.uuid, force ? { force } : {});
+    const claims = counted(answer.overridden.length, "claim");
+    context.output.answer(answer, () => `declared ${node.uuid} dead: ${claims} ended.\n`);
   },
 });

@@ -1,6 +1,5 @@
-import { type CliContext, command, nonEmpty } from "../command.ts";
-import { selectNode } from "../select.ts";
-import { heldLines, lookAtCluster } from "./held-datasets.ts";
+import { type CliContext, command } from "../command.ts";
+import { wordAboutNode, wordAboutNodeArgs } from "./word-about-node.ts";
 
 export const nodeReplace = command({
   name: "node replace",
@@ -12,18 +11,15 @@ export const nodeReplace = command({
       "declare-dead: it is shown first.",
   ],
   examples: ["flockerctl node replace 1acbab49", "flockerctl node replace 1acbab49 --yes"],
-  args: {
-    node: { kind: "positional", help: "Beginning of its id, or its host", parse: nonEmpty },
-    yes: { kind: "flag", help: "Do not ask" },
-  },
-  async run({ node: prefix, yes }, { output, connect, confirm }: CliContext) {
-    const client = await connect();
-    const cluster = await lookAtCluster(client);
-    const found = selectNode(cluster.nodes, prefix);
-    const { uuid, host } = found;
-    for (const line of heldLines(found, cluster)) output.talk(line);
-    await confirm(`Is the other machine with ${uuid} switched off? Type ${host}: `, host, yes);
+  args: wordAboutNodeArgs,
+  async run(args, context: CliContext) {
+    const { client, node } = await wordAboutNode(
+      context,
+      args,
+      ({ uuid, host }) => `Is the other machine with ${uuid} switched off? Type ${host}: `,
+    );
+    const { uuid, host } = node;
     const answer = await client.replaceNode(uuid);
-    output.answer(answer, () => `node ${uuid} is now the machine at ${host}.\n`);
+    context.output.answer(answer, () => `node ${uuid} is now the machine at ${host}.\n`);
   },
 });
