@@ -117,6 +117,21 @@ describe("a pool in a file", () => {
     succeeds("losetup", "-d", loopsOf(node)[0]?.split(" ")[0] ?? "");
   });
 
+  test("whose note is damaged is told how it is found again, and is not made anew", async () => {
+    const node = newNode();
+    const { poolId } = await openPool(node);
+    const note = join(node.context.dataDir, "pools/default.json");
+    writeFileSync(note, "{");
+
+    await expect(openPool(node)).rejects.toMatchObject({
+      code: "CONFIGURATION_INVALID",
+      message: expect.stringContaining(`remove it once the pool on ${imageOf(node)} is there`),
+    });
+
+    rmSync(note);
+    expect((await openPool(node)).poolId).toBe(poolId);
+  });
+
   test("whose making was killed is made anew", async () => {
     const node = newNode();
     writeFileSync(`${imageOf(node)}.new`, "half a file system");

@@ -34,7 +34,7 @@ export class Pool {
     const path = `${context.runDir}/pools/${context.pool}`;
     await preparePrivate(`${context.runDir}/pools`, call);
     const file = `${context.dataDir}/pools/${context.pool}.json`;
-    const known = await readRegistration(file);
+    const known = await readRegistration(file, source);
     if (known !== null) {
       const pool = new Pool(path, known.poolId, source);
       await pool.#attach(call).catch((error: unknown) => {
@@ -126,7 +126,11 @@ async function preparePrivate(directory: string, call: Call): Promise<void> {
   await exec("mount", ["--make-private", "--", directory], options);
 }
 
-async function readRegistration(file: string): Promise<Static<typeof registration> | null> {
+/** Null before the first use. A file that cannot be understood is an error, never a first use. */
+async function readRegistration(
+  file: string,
+  source: PoolSource,
+): Promise<Static<typeof registration> | null> {
   let text: string;
   try {
     text = await readFile(file, "utf8");
@@ -134,9 +138,21 @@ async function readRegistration(file: string): Promise<Static<typeof registratio
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
     throw error;
   }
-  const value: unknown = JSON.parse(text);
+  const value = parseJson(text);
   if (Check(registration, value)) return value;
-  throw new FlockerError("BACKEND_UNAVAILABLE", `${file} is damaged; it tells the pool's id.`);
+  throw new FlockerError(
+    "CONFIGURATION_INVALID",
+    `${file}, which remembers the pool's id, is damaged; remove it once the pool on ${source.text} is ` +
+      "there: it is found again.",
+  );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 /** `stdout` of a script that ended with `poolStatus.nested`. */
@@ -149,7 +165,8 @@ export function nestedVolumes(datasetId: DatasetId, stdout: string): FlockerErro
 }
 
 export function poolFull(pool: Pool, cause: unknown): FlockerError {
-  return new FlockerError("POOL_FULL", `The pool on ${pool.source.text} is full.`, { cause });
+  const message = `The pool on ${pool.source.text} is full: make room in it.`;
+  return new FlockerError("POOL_FULL", message, { cause });
 }
 
 export function isFull(error: unknown): boolean {
