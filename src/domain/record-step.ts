@@ -102,7 +102,9 @@ export function grantRefusal(record: DatasetRecord, node: NodeId): Refusal["reas
   if (record.lost) return "lost";
   if (record.deletion !== null) return "deleted";
   if (record.op !== null) return "op_open";
-  if (record.move !== null) return "move_open";
+  // Its source may use it until the bulk is at the target: it was rebooted meanwhile, say.
+  const atHome = record.move?.phase === "precopy" && record.move.source === node;
+  if (record.move !== null && !atHome) return "move_open";
   if (record.claim !== null) return "claimed";
   if (record.volume.kind === "gone") return "volume_gone";
   if (record.superseded.includes(node)) return "superseded";

@@ -90,16 +90,21 @@ function executorFor(state: CoreState, record: DatasetRecord): Session | null {
 function grant(state: CoreState, datasetId: DatasetId, nowMs: number): void {
   const record = state.records.get(datasetId);
   if (record === undefined || record.claim !== null) return;
-  const want = wants(state, record, nowMs).find(({ node }) => grantRefusal(record, node) === null);
+  const moving = record.move !== null;
+  // What rests at the source of a move is on its way: only who uses it there now is served.
+  const want = wants(state, record, nowMs)
+    .filter(({ kind }) => !moving || kind === "wish")
+    .find(({ node }) => grantRefusal(record, node) === null);
   const session = want === undefined ? null : state.sessionOf(want.node);
   if (want === undefined || session === null) return;
   // What is granted where it lies moves nothing: a local one was held back before its move.
   if (record.poolKind === "attachable" && backedOff(state, record, nowMs)) return;
-  noteGrant(state, record, want.node, nowMs);
+  if (!moving) noteGrant(state, record, want.node, nowMs);
   const refused = state.apply(datasetId, {
     kind: "granted",
     to: state.speaker(session),
-    wishAtMs: want.kind === "wish" ? want.sinceMs : null,
+    // Nor does a wish at the source change where it is wanted, as the move goes on.
+    wishAtMs: want.kind === "wish" && !moving ? want.sinceMs : null,
     createOp: state.newOp(),
   });
   if (refused !== null) return;

@@ -44,16 +44,37 @@ describe("an order of a local dataset", () => {
     expect(bed.move.target).toBe(b);
   });
 
-  test("of a dataset that nobody holds grants nothing before the move has ended", () => {
+  test("grants nothing but a wish of the source, and that only until the bulk is there", () => {
     const bed = held();
-    bed.reboot(a);
-    bed.take(a);
-    bed.disconnect(a);
     bed.order(b);
     bed.reboot(a);
     expect(bed.record).toMatchObject({ claim: null, move: { phase: "precopy" } });
-    bed.wish(a);
+    bed.wish(c);
+    bed.tick();
     expect(bed.record.claim).toBeNull();
+
+    bed.wish(a);
+    // The order stands: what it opened goes on, and takes the dataset from there as ever.
+    expect(bed.record).toMatchObject({
+      claim: { node: a, generation: 2 },
+      primary: b,
+      orderOpen: true,
+      move: { phase: "precopy", target: b },
+    });
+    bed.take(a);
+    bed.report(b, { kind: "copied", move: bed.move.id });
+    expect(bed.told(a)?.wantedBy).toBe(b);
+    bed.release(a);
+    bed.seal(a);
+    bed.report(b, { kind: "received", move: bed.move.id });
+    expect(bed.record.claim).toMatchObject({ node: b, generation: 3 });
+
+    const late = held();
+    late.order(b);
+    late.report(b, { kind: "copied", move: late.move.id });
+    late.reboot(a);
+    late.wish(a);
+    expect(late.record.claim).toBeNull();
   });
 
   test("to a node that is away leaves it in use where it lies, and moves it when that is back", () => {
