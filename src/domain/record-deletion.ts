@@ -23,7 +23,7 @@ export function deletionStep(record: DatasetRecord, event: DeletionEvent): Datas
     case "deletion_advanced":
       return deletionAdvanced(record, event.op);
     case "restored":
-      return record.deletion?.phase === "trashed"
+      return isRestorable(record)
         ? { ...record, metadata: event.metadata, deletion: null }
         : refuse("not_in_trash");
     case "purge_asked":
@@ -31,6 +31,11 @@ export function deletionStep(record: DatasetRecord, event: DeletionEvent): Datas
     default:
       return unreachable(event);
   }
+}
+
+/** Deleted, and nothing has begun that cannot be undone: no op is open (design 4.4). */
+export function isRestorable({ deletion, op }: DatasetRecord): boolean {
+  return deletion !== null && deletion.phase !== "gone" && op === null;
 }
 
 /** The op that destroys the volume has ended; nodes remove what is left of a local one. */

@@ -108,7 +108,7 @@ export type RecordEvent =
   /** A fallback was kept long enough. */
   | { readonly kind: "copy_expired"; readonly node: NodeId }
   | { readonly kind: "copy_discarded"; readonly by: Speaker }
-  /** Out of the trash, under a name that is free. */
+  /** Not deleted after all, under a name that is free. */
   | { readonly kind: "restored"; readonly metadata: Readonly<Record<string, string>> }
   /** What is in the trash, or was kept, is to be destroyed. */
   | { readonly kind: "purge_asked" }

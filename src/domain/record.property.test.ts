@@ -295,11 +295,12 @@ describe("what is remembered for ever", () => {
     }, choicesWithRecovery);
   });
 
-  test("a deletion is taken back only out of the trash; a volume goes by a destroy or from never", () => {
+  test("a deletion is taken back only while no op is open; a volume goes by a destroy or from never", () => {
     const phases = ["deleting", "trashed", "retained", "gone"];
     always(({ before, event, after }) => {
       if (before.deletion !== null && after.deletion === null) {
-        expect([before.deletion.phase, event.kind]).toEqual(["trashed", "restored"]);
+        expect([event.kind, before.op]).toEqual(["restored", null]);
+        expect(before.deletion.phase).not.toBe("gone");
       } else if (before.deletion !== null && event.kind === "purge_asked") {
         expect(["trashed", "retained"]).toContain(before.deletion.phase);
         expect(after.deletion).toMatchObject({ phase: "deleting", reclaim: "delete" });

@@ -32,7 +32,10 @@ function row({ dataset_id: id, name, size, deleted, purged }: TrashView): string
 export const trashRestore = command({
   name: "trash restore",
   summary: "Take a dataset out of the trash",
-  details: ["If another dataset has its name by now, give it a new one with --as."],
+  details: [
+    "What was retained comes back too, and what is still being deleted, until its volume is being " +
+      "destroyed. If another dataset has its name by now, give it a new one with --as.",
+  ],
   examples: ["flockerctl trash restore shop", "flockerctl trash restore 5540d6e3 --as shop-before"],
   args: {
     dataset: { kind: "positional", help: "Its name, or the beginning of its id", parse: nonEmpty },
@@ -40,7 +43,9 @@ export const trashRestore = command({
   },
   async run({ dataset: prefix, as }, { output, connect }: CliContext) {
     const client = await connect();
-    const found = selectByName((await client.listTrash()).datasets, prefix);
+    const [trash, all] = await Promise.all([client.listTrash(), client.listAllDatasets()]);
+    const deleting = all.datasets.filter(({ deleted }) => deleted);
+    const found = selectByName([...trash.datasets, ...deleting], prefix);
     const answer = await client.restoreDataset(found.dataset_id, as === undefined ? {} : { as });
     output.answer(
       answer,

@@ -83,6 +83,24 @@ describe("the trash", () => {
     expect(bed.core.state.names.get("db2")).toBe(bed.id);
   });
 
+  test("gives back what was retained, and what is not yet there as somebody still has it", () => {
+    const kept = new LocalBed().heldByA({ reclaim: "retain" });
+    kept.delete();
+    const used = new LocalBed().heldByA({ reclaim: "delete" });
+    used.delete();
+    kept.released(a);
+    expect(kept.record.deletion?.phase).toBe("retained");
+    expect(used.record).toMatchObject({ deletion: { phase: "deleting" }, claim: { node: a } });
+
+    kept.core.restore(kept.id, null, kept.pass());
+    used.core.restore(used.id, null, used.pass());
+
+    expect(kept.record.deletion).toBeNull();
+    expect(used.record).toMatchObject({ deletion: null, claim: { node: a, generation: 1 } });
+    used.tick();
+    expect(used.record.op).toBeNull();
+  });
+
   test("gives a dataset back only once every live session has stored its name", () => {
     const bed = trashed();
     bed.core.restore(bed.id, null, bed.pass());
@@ -97,7 +115,7 @@ describe("the trash", () => {
     const { op } = bed.record;
     bed.core.purge(bed.id, bed.pass());
     expect(bed.record.op).toEqual(op);
-    expect(() => bed.core.restore(bed.id, null, bed.pass())).toThrow(/it is still being deleted/);
+    expect(() => bed.core.restore(bed.id, null, bed.pass())).toThrow(/it is being destroyed/);
   });
 
   test("refuses what is not in it, and says where that is", () => {

@@ -2,6 +2,7 @@ import { assert } from "../../lib/assert.ts";
 import { type NodeId, parseDatasetId } from "../../domain/ids.ts";
 import { newRecord } from "../../domain/new-record.ts";
 import { type DatasetRecord, liveCopy, nameOf } from "../../domain/record.ts";
+import { isRestorable } from "../../domain/record-deletion.ts";
 import { FlockerError, hasCode } from "../../lib/errors.ts";
 import { pump } from "./claims.ts";
 import type { CoreState } from "./core-state.ts";
@@ -64,7 +65,10 @@ export function purgedAtMs(state: CoreState, record: DatasetRecord, nowMs: numbe
   return Math.max(deletion.atMs + trashMs, nowMs + countedMs);
 }
 
-/** Out of the trash, under its own name or `as`. Answered as a creation is. */
+/**
+ * Out of the trash, from what was retained, or before it came to either; under its own name or
+ * `as`. Answered as a creation is.
+ */
 export function restoreDataset(
   state: CoreState,
   datasetId: string,
@@ -73,7 +77,7 @@ export function restoreDataset(
 ): DatasetRecord {
   assertWritable(state);
   const record = find(state, datasetId);
-  if (record.deletion?.phase !== "trashed") throw notInTrash(record);
+  if (!isRestorable(record)) throw notInTrash(record);
   const name = as ?? nameOf(record);
   if (name !== null) assertRestorable(state, record, name);
   const metadata = name === null ? record.metadata : { ...record.metadata, name };
@@ -112,12 +116,15 @@ export function purgeDataset(state: CoreState, datasetId: string, nowMs: number)
 }
 
 function notInTrash(record: DatasetRecord): FlockerError {
-  const { datasetId, deletion } = record;
+  const { datasetId, deletion, op } = record;
   const why =
     deletion === null
       ? "it was not deleted"
       : {
-          deleting: "it is still being deleted; its condition says what that waits for",
+          deleting:
+            op?.kind === "destroy"
+              ? "it is being destroyed"
+              : "it is still being deleted; its condition says what that waits for",
           trashed: "it is in the trash",
           retained: "its volume was retained, for a person to look after",
           gone: "its volume was destroyed",
