@@ -56,6 +56,10 @@ export async function holdersAt(
     found.set(pid === null ? mount.mountPoint : String(pid), describeHolder(pid, mount));
   }
   for (const { pid } of users.files) found.set(String(pid), describeHolder(pid, null));
+  for (const loop of users.loops) {
+    const command = `loop device ${loop}`;
+    found.set(loop, Promise.resolve({ pid: null, command, container: null }));
+  }
   return Promise.all(found.values());
 }
 

@@ -19,6 +19,8 @@ type ChildOptions = Pick<ExecOptions, "signal" | "deadlineMs" | "lockFile">;
 export type DirectoryUsers = {
   readonly mounts: readonly MountUser[];
   readonly files: readonly FileUser[];
+  /** Loop devices of files below the directory: no process has those open, and all may write. */
+  readonly loops: readonly string[];
 };
 
 /**
@@ -27,9 +29,13 @@ export type DirectoryUsers = {
  * nothing. Files of mounts that are known, and of another device, are not touched. Without a
  * directory the whole file system on the device is meant, and a file of a known mount of it is one
  * of its files without a look: a file system that was shut down answers none.
+ *
+ * A process whose first thread has ended shows its files only at those that are left; another one
+ * may have a table of its own, which is told by its numbers.
  */
 const script = `
-const { readFileSync, readdirSync, realpathSync, statSync } = require("node:fs");
+const { execFileSync } = require("node:child_process");
+const { readFileSync, readdirSync, readlinkSync, realpathSync, statSync } = require("node:fs");
 const [, directory, device] = process.argv.slice(1);
 const attempt = (work, otherwise) => { try { return work(); } catch { return otherwise; } };
 const whole = directory === "";
@@ -44,9 +50,14 @@ const linesOf = (path) => attempt(() => readFileSync(path, "utf8"), "").split("\
 const own = [(dev >> 8) & 0xfff, (dev & 0xff) | ((dev >> 12) & 0xfff00)];
 const shown = [own, device.split(":")].map((parts) =>
   parts.map((part) => Number(part).toString(16).padStart(2, "0")).join(":"));
-for (const pid of readdirSync("/proc").filter((name) => /^\\d+$/.test(name))) {
-  if (Number(pid) === process.pid) continue;
-  const at = "/proc/" + pid;
+const losetup = ["-n", "-O", "NAME,BACK-MAJ:MIN"];
+const stdio = ["ignore", "pipe", "ignore"];
+const loops = whole ? "" : execFileSync("losetup", losetup, { encoding: "utf8", stdio });
+for (const line of loops.split("\\n")) {
+  const [name, number] = line.trim().split(/\\s+/);
+  if (number === own.join(":")) console.log("loop " + name);
+}
+function lookAt(pid, at, fds) {
   const [here, elsewhere] = [new Set(), new Set()];
   for (const line of linesOf(at + "/mountinfo")) {
     const [id, , number] = line.split(" ");
@@ -54,7 +65,7 @@ for (const pid of readdirSync("/proc").filter((name) => /^\\d+$/.test(name))) {
   }
   const tell = (how) => console.log(pid + " " + how);
   for (const name of ["cwd", "root"]) if (isIt(at + "/" + name)) tell(name);
-  for (const fd of attempt(() => readdirSync(at + "/fd"), [])) {
+  for (const fd of fds) {
     const line = linesOf(at + "/fdinfo/" + fd).find((text) => text.startsWith("mnt_id:"));
     const mount = line === undefined ? "" : line.slice(7).trim();
     if (elsewhere.has(mount)) continue;
@@ -64,7 +75,19 @@ for (const pid of readdirSync("/proc").filter((name) => /^\\d+$/.test(name))) {
     const [range, , , number] = line.split(" ");
     if (!shown.includes(number)) continue;
     const [from, to] = range.split("-").map((part) => part.replace(/^0+(?=.)/, ""));
-    if (whole || isIt(at + "/map_files/" + from + "-" + to)) tell("map " + range);
+    if (whole || isIt("/proc/" + pid + "/map_files/" + from + "-" + to)) tell("map " + range);
+  }
+}
+for (const pid of readdirSync("/proc").filter((name) => /^\\d+$/.test(name))) {
+  if (Number(pid) === process.pid) continue;
+  const seen = new Set();
+  for (const thread of attempt(() => readdirSync("/proc/" + pid + "/task"), [])) {
+    const at = "/proc/" + pid + "/task/" + thread;
+    const link = (name) => attempt(() => readlinkSync(at + "/" + name), "");
+    const fds = attempt(() => readdirSync(at + "/fd"), []);
+    const key = [link("cwd"), link("root"), ...fds].join(" ");
+    if (!seen.has(key)) lookAt(pid, at, fds);
+    seen.add(key);
   }
 }
 `;
@@ -72,8 +95,9 @@ for (const pid of readdirSync("/proc").filter((name) => /^\\d+$/.test(name))) {
 /**
  * Everybody who uses a directory that has a st_dev of its own (a subvolume, or a whole file
  * system): mounts of it or of something below it in every namespace, then open files, mappings,
- * working and root directories of all processes. No directory, no users. A mount that only an open
- * file keeps after `umount -l` is in no mountinfo: its process is found by the file.
+ * working and root directories of all processes, and loop devices. No directory, no users. A mount
+ * that only an open file keeps after `umount -l` is in no mountinfo: its process is found by the
+ * file.
  */
 export async function findDirectoryUsers(
   directory: string,
@@ -81,9 +105,9 @@ export async function findDirectoryUsers(
 ): Promise<DirectoryUsers> {
   const own = await readMountinfo();
   const below = mountOf(own, directory);
-  if (below === null) return { mounts: [], files: [] };
+  if (below === null) return { mounts: [], files: [], loops: [] };
   const [first = "", ...lines] = await runScript(directory, below.deviceNumber, options);
-  if (!first.startsWith("real ")) return { mounts: [], files: [] };
+  if (!first.startsWith("real ")) return { mounts: [], files: [], loops: [] };
   const inside = placeIn(below, first.slice("real ".length)).split(" ").slice(1).join(" ");
   const uses = ({ id, deviceNumber, root }: Mount): boolean =>
     id !== below.id &&
@@ -93,7 +117,12 @@ export async function findDirectoryUsers(
   for (const { pid, mounts: all } of [{ pid: null, mounts: own }, ...(await otherNamespaces())]) {
     for (const mount of all.filter(uses)) mounts.push({ pid, mount, place: placeOf(all, mount) });
   }
-  return { mounts, files: oneEach(lines) };
+  const loops = lines.filter((line) => line.startsWith("loop "));
+  return {
+    mounts,
+    files: oneEach(lines.slice(loops.length)),
+    loops: loops.map((line) => line.slice("loop ".length)),
+  };
 }
 
 /**

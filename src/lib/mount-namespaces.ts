@@ -9,14 +9,24 @@ export async function otherNamespaces(): Promise<readonly MountNamespace[]> {
   const seen = new Set([await namespaceOf("self")]);
   const found = [];
   for (const pid of await processes()) {
-    const namespace = await namespaceOf(pid);
-    if (namespace === null || seen.has(namespace)) continue;
-    const mounts = parseMountinfo((await readProc(pid, "mountinfo")) ?? "");
+    const thread = await livingThread(pid);
+    const namespace = thread === null ? null : await namespaceOf(thread);
+    if (thread === null || namespace === null || seen.has(namespace)) continue;
+    const mounts = parseMountinfo((await readProc(thread, "mountinfo")) ?? "");
     if (mounts.length === 0) continue; // It ended meanwhile; another of its namespace may follow.
     seen.add(namespace);
     found.push({ pid: Number(pid), mounts });
   }
   return found;
+}
+
+/** The first thread of a process may have ended before the others, and then tells nothing. */
+async function livingThread(pid: string): Promise<string | null> {
+  if ((await namespaceOf(pid)) !== null) return pid;
+  for (const thread of await readdir(`/proc/${pid}/task`).catch(() => [])) {
+    if ((await namespaceOf(thread)) !== null) return thread;
+  }
+  return null;
 }
 
 export async function processes(): Promise<readonly string[]> {

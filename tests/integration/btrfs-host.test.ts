@@ -49,6 +49,25 @@ async function holding(script: string, ...args: readonly string[]): Promise<Chil
   return child;
 }
 
+/** Opens the file of its argument in a thread of its own. */
+const perl = (before: string, after: string): string =>
+  `exec perl -Mthreads -e 'async { ${before} open F, ">>", $ARGV[0]; syswrite STDOUT, "ready"; ` +
+  `sleep 600 }; ${after}' "$1"`;
+
+/** A program that says by itself that it is ready; it is killed when the test is over. */
+async function program(script: string, ...args: readonly string[]): Promise<number | undefined> {
+  const child = spawn("sh", ["-euc", script, "sh", ...args], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = once(child, "close");
+  stack.defer(async () => {
+    child.kill("SIGKILL");
+    await ended;
+  });
+  await once(child.stdout, "data");
+  return child.pid;
+}
+
 async function pids(): Promise<readonly (number | null)[]> {
   return (await host.holdersAt(made.datasetId, path(), call())).map(({ pid }) => pid);
 }
@@ -114,6 +133,28 @@ describe("a volume of a node's own pool on this machine", () => {
     const found = await pids();
 
     expect(found).toEqual(expect.arrayContaining([inside.pid, mapped.pid, other.pid]));
+  });
+
+  test("is held by a process whose first thread has ended, and by a thread's own files", async () => {
+    const file = join(path(), "data/file");
+    // Numbers of exit(2) and unshare(2), the latter with CLONE_FILES.
+    const [exit, unshare] = process.arch === "arm64" ? [93, 97] : [60, 272];
+    const first = await program(perl("", `syscall(${exit}, 0)`), file);
+    const own = await program(perl(`syscall(${unshare}, 0x400);`, "sleep 600"), file);
+
+    expect(await pids()).toEqual(expect.arrayContaining([first, own]));
+  });
+
+  test("is held by a loop device of a file in it, which no process has open", async () => {
+    const data = join(path(), "data");
+    run("truncate", "-s", "8M", join(data, "disk"));
+    const script = 'mount --bind "$1" "$2"; losetup --find --show "$2/disk"';
+    const loop = run("unshare", "-m", "sh", "-euc", script, "sh", data, scratch(stack)).trim();
+    stack.defer(() => void succeeds("losetup", "-d", loop));
+
+    expect(await host.holdersAt(made.datasetId, path(), call())).toEqual([
+      { pid: null, command: `loop device ${loop}`, container: null },
+    ]);
   });
 
   test("is not held by who uses another volume of the same pool", async () => {

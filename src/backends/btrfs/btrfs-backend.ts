@@ -243,11 +243,11 @@ export class BtrfsBackend implements LocalBackend {
     await this.#pool.ensureAttached(call);
     const users = await findDirectoryUsers(this.livePath(datasetId), call);
     const [file] = users.files;
-    if (file !== undefined || users.mounts.length > 0) {
+    if (file !== undefined || users.mounts.length > 0 || users.loops.length > 0) {
       throw new FlockerError(
         "VOLUME_BUSY",
         `The volume of dataset ${datasetId} is in use by ` +
-          `${file === undefined ? "a mount" : `process ${file.pid}`}.`,
+          `${file === undefined ? (users.loops[0] ?? "a mount") : `process ${file.pid}`}.`,
       );
     }
     const areas = ["live", "copies", "receiving", "sent"];
