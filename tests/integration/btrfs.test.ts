@@ -124,7 +124,7 @@ describe("a pool in a file", () => {
     writeFileSync(note, "{");
 
     await expect(openPool(node)).rejects.toMatchObject({
-      code: "CONFIGURATION_INVALID",
+      code: "BACKEND_UNAVAILABLE",
       message: expect.stringContaining(`remove it once the pool on ${imageOf(node)} is there`),
     });
 

@@ -232,6 +232,15 @@ describe("the directory", () => {
     expect(await again.find(volume.datasetId, call())).toEqual([]);
   });
 
+  test("is away, and not begun anew, while this node's note of it is damaged", async () => {
+    writeFileSync(`${bench.rootPath}-data/pools/san.san.json`, "{");
+
+    await expect(openLoopback(bench.rootPath, parseClusterId(randomUUID()))).rejects.toMatchObject({
+      code: "BACKEND_UNAVAILABLE",
+      message: expect.stringContaining("remove it once the storage is there"),
+    });
+  });
+
   test("syncs label and image before create is answered", async () => {
     const trace = join(scratch(stack), "trace");
     const volume = { datasetId: bench.newDatasetId(), op: bench.newOp(), sizeBytes: 64 * mebi };

@@ -141,7 +141,7 @@ async function readRegistration(
   const value = parseJson(text);
   if (Check(registration, value)) return value;
   throw new FlockerError(
-    "CONFIGURATION_INVALID",
+    "BACKEND_UNAVAILABLE",
     `${file}, which remembers the pool's id, is damaged; remove it once the pool on ${source.text} is ` +
       "there: it is found again.",
   );

@@ -135,7 +135,7 @@ async function readRegistry(file: string): Promise<Registered | null> {
   const value = parseJson(text);
   if (registeredCheck.Check(value)) return value;
   throw new FlockerError(
-    "CONFIGURATION_INVALID",
+    "BACKEND_UNAVAILABLE",
     `${file}, which remembers this pool's storage, is damaged; remove it once the storage is there.`,
   );
 }
