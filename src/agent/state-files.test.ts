@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseDatasetId } from "../domain/ids.ts";
 import { silentLogger } from "../lib/log.ts";
@@ -73,7 +73,7 @@ test("on a full disk it waits for room: nothing is told as stored before it is",
     await files.saveCluster(file(revision));
     stored += 1;
   });
-  await expect(Promise.race([...written, wait(50, "late")])).resolves.toBe("late");
+  await expect(Promise.race([...written, sleep(50, "late")])).resolves.toBe("late");
 
   expect(stored).toBe(0);
   expect((await files.loadCluster())?.seen?.revision).toBe(1);

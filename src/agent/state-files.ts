@@ -1,6 +1,6 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Type } from "typebox";
 import { Compile } from "typebox/compile";
 import type { DatasetId, NodeId } from "../domain/ids.ts";
@@ -70,7 +70,7 @@ export class StateFiles {
       (error) => {
         if (!isFull(error)) throw error;
         log.warn("state.delayed", { path: this.#clusterPath });
-        return wait(retryMs, undefined, { ref: false });
+        return sleep(retryMs, undefined, { ref: false });
       },
     );
     this.#run = new LatestWriter(

@@ -1,5 +1,5 @@
 import { Transform, type TransformCallback } from "node:stream";
-import { setTimeout as wait } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** Bytes that all streams of a node may send in a second together; null is no limit. */
 export class Throttle {
@@ -30,7 +30,7 @@ export class Throttle {
     if (this.#bytesPerSecond === null) return;
     const nowMs = performance.now();
     this.#freeAtMs = Math.max(nowMs, this.#freeAtMs) + (bytes * 1000) / this.#bytesPerSecond;
-    await wait(this.#freeAtMs - nowMs, undefined, { signal });
+    await sleep(this.#freeAtMs - nowMs, undefined, { signal });
   }
 }
 

@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { basename } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Device } from "../../domain/volume.ts";
 import { readBlockDevice, readSysfs } from "../../lib/block-device.ts";
 import { FlockerError } from "../../lib/errors.ts";
@@ -69,7 +69,7 @@ export async function dropLoop(loop: LoopDevice, call: Call): Promise<void> {
   const stepMs = 5;
   for (let waitedMs = 0; waitedMs < waitMsMax; waitedMs += stepMs) {
     if (!(await isThere(loop))) return;
-    await delay(stepMs);
+    await sleep(stepMs);
   }
   throw new FlockerError("VOLUME_BUSY", `${loop.path} is still open by somebody.`, {
     details: { device: loop.path },

@@ -1,4 +1,4 @@
-import { setTimeout as setTimeoutPromise } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { PoolConfig } from "../../agent/config.ts";
 import { heldCopies } from "../../agent/local/observe-local.ts";
 import type { AttachableBackend, BackendContext } from "../../backends/attachable.ts";
@@ -74,7 +74,7 @@ async function openPool(
   context: Context,
 ): Promise<OpenedBackend | NotOpened> {
   const opening = openBackend({ backend, options }, { ...context, pool: name });
-  const late = setTimeoutPromise(openMsMax, null, { ref: false });
+  const late = sleep(openMsMax, null, { ref: false });
   try {
     const opened = await Promise.race([opening, late]);
     if (opened !== null) return opened;
@@ -100,7 +100,7 @@ export async function firstToOpen(
   { signal, everyMs = 15_000 }: { readonly signal: AbortSignal; readonly everyMs?: number },
 ): Promise<string> {
   for (;;) {
-    await setTimeoutPromise(everyMs, null, { signal });
+    await sleep(everyMs, null, { signal });
     for (const { config } of leftOut) {
       const opened = await openPool(config, context);
       if (opened.kind === "left_out") continue;
