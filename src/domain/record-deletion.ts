@@ -1,16 +1,12 @@
 import { assert, unreachable } from "../lib/assert.ts";
 import type { OpId } from "./ids.ts";
 import type { DatasetRecord } from "./record.ts";
-import type { RecordEvent, Refusal } from "./record-event.ts";
+import { type RecordEvent, type Refusal, refuse } from "./record-event.ts";
 
 type DeletionEvent = Extract<
   RecordEvent,
   { readonly kind: "deletion_asked" | "deletion_advanced" | "restored" | "purge_asked" }
 >;
-
-function refuse(reason: Refusal["reason"]): Refusal {
-  return { kind: "refused", reason };
-}
 
 /** From the word of a person to the end of the volume, and back out of the trash. */
 export function deletionStep(record: DatasetRecord, event: DeletionEvent): DatasetRecord | Refusal {

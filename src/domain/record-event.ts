@@ -148,3 +148,7 @@ export type Refusal = {
     | "wrong_phase"
     | "not_in_trash";
 };
+
+export function refuse(reason: Refusal["reason"]): Refusal {
+  return { kind: "refused", reason };
+}

@@ -1,7 +1,7 @@
 import { assert, unreachable } from "../lib/assert.ts";
 import type { NodeId } from "./ids.ts";
 import { type Copy, type DatasetRecord, liveCopy, type Move } from "./record.ts";
-import type { RecordEvent, Refusal } from "./record-event.ts";
+import { type RecordEvent, type Refusal, refuse } from "./record-event.ts";
 
 type Of<Kind extends RecordEvent["kind"]> = Extract<RecordEvent, { readonly kind: Kind }>;
 
@@ -10,10 +10,6 @@ export type MoveEvent = Of<
 >;
 
 export type CopyEvent = Of<"copy_settled" | "copy_expired" | "copy_discarded">;
-
-function refuse(reason: Refusal["reason"]): Refusal {
-  return { kind: "refused", reason };
-}
 
 /** Why a move to `target` may not be opened; null when it may. */
 export function moveRefusal(record: DatasetRecord, target: NodeId): Refusal["reason"] | null {

@@ -1,6 +1,6 @@
 import type { NodeId } from "./ids.ts";
 import type { Claim, DatasetRecord } from "./record.ts";
-import type { RecordEvent, Refusal } from "./record-event.ts";
+import { type RecordEvent, type Refusal, refuse } from "./record-event.ts";
 
 type Of<Kind extends RecordEvent["kind"]> = Extract<RecordEvent, { readonly kind: Kind }>;
 
@@ -32,7 +32,7 @@ function isSaid({ primary, orderOpen, claim, move }: DatasetRecord, node: NodeId
 export function ordered(record: DatasetRecord, event: Of<"ordered">): DatasetRecord | Refusal {
   const { node, atMs } = event;
   const reason = orderRefusal(record, node);
-  if (reason !== null) return { kind: "refused", reason };
+  if (reason !== null) return refuse(reason);
   const { claim, move } = record;
   const isGranted = claim?.node === node && claim.phase === "granted";
   return {

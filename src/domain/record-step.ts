@@ -4,7 +4,7 @@ import { deletionStep, destroyed } from "./record-deletion.ts";
 import { copy, copyStep, heldAt, moveStep, withoutNode } from "./record-move.ts";
 import { orderAfterGrant, ordered } from "./record-order.ts";
 import { type Claim, type DatasetRecord, liveCopy, type Op } from "./record.ts";
-import type { RecordEvent, Refusal } from "./record-event.ts";
+import { type RecordEvent, type Refusal, refuse } from "./record-event.ts";
 
 type Of<Kind extends RecordEvent["kind"]> = Extract<RecordEvent, { readonly kind: Kind }>;
 
@@ -87,10 +87,6 @@ function dispatch(record: DatasetRecord, event: RecordEvent): DatasetRecord | Re
     default:
       return unreachable(event);
   }
-}
-
-function refuse(reason: Refusal["reason"]): Refusal {
-  return { kind: "refused", reason };
 }
 
 function without(nodes: readonly NodeId[], node: NodeId): readonly NodeId[] {

@@ -3,7 +3,7 @@ import type { BootId, ClusterId, DatasetId, NodeId, OpId } from "../../domain/id
 import { parseOpId } from "../../domain/ids.ts";
 import type { Pool } from "../../domain/pool.ts";
 import { type DatasetRecord, nameOf } from "../../domain/record.ts";
-import type { RecordEvent, Refusal, Speaker } from "../../domain/record-event.ts";
+import { type RecordEvent, type Refusal, refuse, type Speaker } from "../../domain/record-event.ts";
 import { isRefusal, recordStep } from "../../domain/record-step.ts";
 import type {
   Answer,
@@ -153,7 +153,7 @@ export class CoreState {
   /** Applies one event to a record and queues its save; the refusal otherwise, changing nothing. */
   apply(datasetId: DatasetId, event: RecordEvent): Refusal | null {
     const record = this.records.get(datasetId);
-    if (record === undefined) return { kind: "refused", reason: "no_claim" };
+    if (record === undefined) return refuse("no_claim");
     const next = this.#step(record, event);
     if (isRefusal(next)) return next;
     this.save(next, record.revision);
