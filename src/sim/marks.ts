@@ -83,6 +83,9 @@ export const markNames = [
   "pool set back",
   "pool lost",
   "devices renamed",
+  "restored from the trash",
+  "trash emptied",
+  "old id asked for",
 ] as const;
 
 export type Mark = (typeof markNames)[number];

@@ -1,6 +1,7 @@
 import type { DatasetId, NodeId } from "../domain/ids.ts";
 import { type DatasetRecord, nameOf } from "../domain/record.ts";
 import { localPoolName, poolOf } from "./pool/names.ts";
+import { Trash } from "./trash.ts";
 import type { Container } from "./world/container.ts";
 import type { Host, World } from "./world/world.ts";
 
@@ -8,9 +9,11 @@ import type { Host, World } from "./world/world.ts";
 export class Workload {
   readonly #world: World;
   readonly names: readonly string[];
+  readonly trash: Trash;
 
   constructor(world: World) {
     this.#world = world;
+    this.trash = new Trash(world);
     const { traits, prng } = world.context;
     this.names = Array.from({ length: traits.datasets }, (_, index) =>
       prng.chance(traits.local) ? `${localPoolName}${index + 1}` : `db${index + 1}`,
@@ -35,7 +38,7 @@ export class Workload {
     const host = prng.pick(this.#world.hosts);
     if (name === undefined || host === undefined) return;
     if (prng.chance(traits.deletes)) {
-      this.delete(name, prng.chance(0.5));
+      if (prng.chance(0.6) || !this.trash.act()) this.delete(name, prng.chance(0.5));
       return;
     }
     const roll = prng.next();
@@ -87,19 +90,25 @@ export class Workload {
     control.strand.deliver(() => {
       const used = this.#world.records().some((record) => nameOf(record) === name);
       if (used) this.#world.context.marks.hit("name created again");
-      control.run((core) =>
-        core.create(
-          {
-            datasetId: null,
-            primary,
-            metadata: { name },
-            maximumSizeBytes: null,
-            pool: poolOf(name),
-            fileSystem: null,
-            reclaim: null,
-          },
-          control.nowMs,
-        ),
+      const again = this.trash.oldId();
+      const begun = ({ datasetId: dataset }: DatasetRecord): void => {
+        if (again !== null) this.#world.context.tell({ kind: "begun_again", dataset });
+      };
+      control.run(
+        (core) =>
+          core.create(
+            {
+              datasetId: again,
+              primary,
+              metadata: { name },
+              maximumSizeBytes: null,
+              pool: poolOf(name),
+              fileSystem: null,
+              reclaim: null,
+            },
+            control.nowMs,
+          ),
+        begun,
       );
     });
   }

@@ -21,6 +21,9 @@ export class Destroy implements Checker {
       case "destroy_asked":
         this.#asked.add(event.dataset);
         return null;
+      case "begun_again":
+        this.#asked.delete(event.dataset);
+        return null;
       case "loss_accepted":
         if (event.disk) this.#broken.add(event.dataset);
         return null;

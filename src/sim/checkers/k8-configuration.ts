@@ -14,6 +14,7 @@ export class Configuration implements Checker {
       if (event.what === "deleted") this.#deleted.add(event.dataset);
       return null;
     }
+    if (event.kind === "restore_asked") this.#deleted.delete(event.dataset);
     if (event.kind !== "store_opened") return null;
     if (event.restored) {
       // A person took it back: what is there from here on counts.

@@ -24,6 +24,7 @@ export class EngineContract implements Checker {
       } else if (!this.#deleted.has(event.dataset)) this.#names.add(event.name);
       return null;
     }
+    if (event.kind === "restore_asked") this.#deleted.delete(event.dataset);
     if (event.kind === "get_answered") return this.#get(event);
     if (event.kind === "abandoned_mount") {
       this.judged += 1;

@@ -127,8 +127,8 @@ export class ModelDriver implements AttachableBackend {
 
   async destroy(ref: VolumeRef, dataset: DatasetId): Promise<void> {
     return this.#ask("change", () => {
-      const { storage, context } = this.machine;
-      const volume = storage.volumes.get(ref);
+      const { context } = this.machine;
+      const volume = this.doomed(ref, dataset);
       if (volume === undefined || volume.destroyed) return;
       if (volume.dataset !== dataset) throw failure("VOLUME_NOT_FOUND", `${ref} is another's`);
       if (volume.attachment !== null) throw failure("VOLUME_BUSY", `${ref} is attached`);
@@ -136,6 +136,11 @@ export class ModelDriver implements AttachableBackend {
       volume.destroyed = true;
       context.tell({ kind: "volume_destroyed", dataset, node: this.machine.node });
     });
+  }
+
+  /** The volume that a destroy is meant for, when it is carried out. */
+  protected doomed(ref: string, _dataset: DatasetId): StoredVolume | undefined {
+    return this.machine.storage.volumes.get(ref);
   }
 
   #ask<T>(how: "read" | "change", effect: () => T): Promise<T> {

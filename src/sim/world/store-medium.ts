@@ -1,4 +1,10 @@
-import type { CoreContents, CoreWrite, NodeEntry, StoreStart } from "../../control/core/state.ts";
+import type {
+  CoreContents,
+  CoreWrite,
+  NodeEntry,
+  StoreStart,
+  UptimeBook,
+} from "../../control/core/state.ts";
 import type { ClusterId, DatasetId, NodeId } from "../../domain/ids.ts";
 import type { DatasetRecord } from "../../domain/record.ts";
 import type { Mode } from "../../protocol/agent-messages.ts";
@@ -11,6 +17,7 @@ export class StoreMedium {
   starts: readonly StoreStart[] = [];
   records: ReadonlyMap<DatasetId, DatasetRecord> = new Map();
   nodes: ReadonlyMap<NodeId, NodeEntry> = new Map();
+  uptime: UptimeBook | null = null;
   recovering = false;
   readOnly: Mode | null = null;
 
@@ -26,6 +33,7 @@ export class StoreMedium {
     for (const write of writes) {
       if (write.kind === "record") records.set(write.record.datasetId, write.record);
       if (write.kind === "node") nodes.set(write.entry.nodeId, write.entry);
+      if (write.kind === "uptime") this.uptime = write.book;
       if (write.kind === "recovered") this.recovering = false;
     }
     this.records = records;
@@ -47,6 +55,7 @@ export class StoreMedium {
       recovering: this.recovering,
       everRecovered: this.recovering,
       readOnly: this.readOnly,
+      ...(this.uptime === null ? {} : { uptime: this.uptime }),
     };
   }
 
@@ -63,6 +72,7 @@ export class StoreMedium {
     this.starts = other.starts;
     this.records = other.records;
     this.nodes = other.nodes;
+    this.uptime = other.uptime;
     this.recovering = other.recovering;
     this.readOnly = other.readOnly;
   }

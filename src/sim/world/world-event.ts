@@ -106,6 +106,8 @@ export type WorldEvent =
   /** A person, or a broken disk, gave up what was acknowledged since an older copy was made. */
   | { readonly kind: "loss_accepted"; readonly dataset: string; readonly disk: boolean }
   | { readonly kind: "destroy_asked"; readonly dataset: string }
+  /** Had back from the trash, or made anew under its old id: nothing of it is to go any more. */
+  | { readonly kind: "restore_asked" | "begun_again"; readonly dataset: string }
   | { readonly kind: "account_listed"; readonly node: string }
   /** All records of a node came at once; `known`: it had exactly these. */
   | {
