@@ -13,6 +13,7 @@ import { blindHost, lazyDriver, unprovenHost } from "./blind-host.ts";
 import { noGenerationCheck, noSessionCheck, oldSessionReleases } from "./control-mutants.ts";
 import { moreMutants } from "./more-mutants.ts";
 import type { Mutant } from "./mutant.ts";
+import { trashMutants } from "./trash-mutants.ts";
 import { truthMutants } from "./truth-mutants.ts";
 
 /** Makes the windows wider in which these bugs show; no bug of its own. */
@@ -154,5 +155,6 @@ export const mutants: readonly Mutant[] = [
     flaws: () => ({ ...noFlaws, control: noSessionCheck }),
   },
   ...moreMutants,
+  ...trashMutants,
   ...truthMutants,
 ];
