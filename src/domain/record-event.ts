@@ -66,7 +66,13 @@ export type RecordEvent =
       readonly ref: VolumeRef;
       readonly sizeBytes: number;
     }
-  | { readonly kind: "formatted"; readonly by: Speaker; readonly generation: number }
+  | {
+      readonly kind: "formatted";
+      readonly by: Speaker;
+      readonly generation: number;
+      /** When it is not the record's: that is of a store that went back. */
+      readonly lineage?: OpId;
+    }
   | { readonly kind: "op_assigned"; readonly op: OpId; readonly executor: Op["executor"] }
   | { readonly kind: "op_vanished"; readonly op: OpId; readonly atMs: number }
   /** A definitive answer of the storage; also after `operationMsMax` and a fresh direct read. */

@@ -132,16 +132,20 @@ const existence = { never: 0, creating: 1, exists: 2, gone: 3 } as const;
 
 /**
  * What another telling of the same record adds for ever: that its volume exists, or is gone, and
- * that it was formatted. Both happen within a generation, so neither telling is simply the newer.
+ * that it was formatted, and as what. All that happens within a generation, so neither telling is
+ * simply the newer.
  */
 export function recoverExistence(record: DatasetRecord, other: DatasetRecord): DatasetRecord {
   const further = existence[other.volume.kind] > existence[record.volume.kind];
-  const formatted = other.formatted === "yes" ? "yes" : record.formatted;
-  if (!further) return formatted === record.formatted ? record : { ...record, formatted };
+  const learnt = record.formatted === "no" && other.formatted === "yes";
+  if (!further && !learnt) return record;
+  // What was formatted bears the lineage of the claim that it was formatted under.
+  const { formatted, lineage } = learnt ? other : record;
+  const known = { ...record, formatted, lineage };
+  if (!further) return known;
   const { volume } = other;
   return {
-    ...record,
-    formatted,
+    ...known,
     volume,
     copies: record.copies.length === 0 ? other.copies : record.copies,
     deletion: volume.kind === "gone" ? other.deletion : record.deletion,

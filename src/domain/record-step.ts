@@ -284,7 +284,8 @@ function formatted(record: DatasetRecord, event: Of<"formatted">): DatasetRecord
   if (record.claim === null) return refuse("no_claim");
   if (!holds(record.claim, event)) return refuse("not_the_holder");
   if (record.volume.kind !== "exists") return refuse("volume_unknown");
-  return record.formatted === "yes" ? refuse("already") : { ...record, formatted: "yes" };
+  if (record.formatted === "yes") return refuse("already");
+  return { ...record, formatted: "yes", lineage: event.lineage ?? record.lineage };
 }
 
 function opEvent(

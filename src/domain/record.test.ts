@@ -182,6 +182,8 @@ describe("existence", () => {
     const formatted = after(held, { kind: "formatted", by: a, generation: 1 });
     expect(formatted.formatted).toBe("yes");
     expect(refusal(formatted, { kind: "formatted", by: a, generation: 1 })).toBe("already");
+    const lineage = ops[1];
+    expect(after(held, { kind: "formatted", by: a, generation: 1, lineage }).lineage).toBe(lineage);
   });
 });
 

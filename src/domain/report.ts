@@ -8,7 +8,12 @@ export type Report =
       readonly ref: VolumeRef;
       readonly sizeBytes: number;
     }
-  | { readonly kind: "formatted"; readonly generation: number }
+  | {
+      readonly kind: "formatted";
+      readonly generation: number;
+      /** Of what was formatted and used under a claim that the record does not remember. */
+      readonly lineage?: OpId;
+    }
   | { readonly kind: "released"; readonly generation: number }
   | { readonly kind: "cleared" }
   | { readonly kind: "cut_done" }

@@ -149,6 +149,24 @@ describe("under a claim for use", () => {
     expect(decided(held, see)).toBe("IDENTITY_MISMATCH");
   });
 
+  test("what was used before the record remembers that it was formatted is reported as what it is", () => {
+    const forgotten: DatasetRecord = { ...held, formatted: "no" };
+    const lineage = parseOpId("e0000000-0000-4000-8000-000000000001");
+    const look = (generation: number): ObservedAttachable => ({
+      kind: "ready",
+      volume,
+      device,
+      identity: { ...identity, lineage, generation },
+    });
+    expect(decideAttachable(desiredOf(forgotten, a, era), look(3))).toEqual({
+      kind: "report",
+      report: { kind: "formatted", generation: 4, lineage },
+    });
+    expect(decided(forgotten, look(5))).toBe("STALE_CLAIM");
+    // Nobody was ever shown it: a mkfs of a claim that was taken away.
+    expect(decided(forgotten, look(0))).toBe("IDENTITY_MISMATCH");
+  });
+
   test("what an earlier child process still works on is waited for", () => {
     expect(decided(held, { kind: "unknown", reason: "busy", busy: true })).toBe("BUSY_CHILD");
   });

@@ -166,17 +166,20 @@ function formatOrStop(want: Want<"use">, see: See<"blank" | "partial">): Decisio
 
 function mountOrStop(want: Want<"use">, see: See<"ready">): Decision {
   const { record, claim } = want;
-  if (see.identity.lineage !== record.lineage) {
+  const { lineage, generation } = see.identity;
+  // Only a store that went back has forgotten what was used, and under which claim it was made.
+  const forgotten = record.formatted === "no" && generation > 0;
+  if (lineage !== record.lineage && !forgotten) {
     return wait(
       "IDENTITY_MISMATCH",
-      `The volume of ${label(record)} descends from another mkfs (${see.identity.lineage}) than ` +
+      `The volume of ${label(record)} descends from another mkfs (${lineage}) than ` +
         "its record. Nothing was mounted. Put the right one back.",
     );
   }
-  if (see.identity.generation > claim.generation) {
+  if (generation > claim.generation) {
     return wait(
       "STALE_CLAIM",
-      `The volume of ${label(record)} was used under generation ${see.identity.generation}, newer ` +
+      `The volume of ${label(record)} was used under generation ${generation}, newer ` +
         `than this node's claim (${claim.generation}). Nothing was mounted; the control ` +
         "service's store is older than the data: flocker control recover.",
     );
@@ -184,7 +187,8 @@ function mountOrStop(want: Want<"use">, see: See<"ready">): Decision {
   const unready = usable(want, see.volume);
   if (unready !== null) return unready;
   if (record.formatted === "no") {
-    return report({ kind: "formatted", generation: claim.generation });
+    const other = lineage === record.lineage ? {} : { lineage };
+    return report({ kind: "formatted", generation: claim.generation, ...other });
   }
   return act({
     ...base(record, claim.generation),

@@ -119,7 +119,11 @@ const report = Type.Union([
     ref: volumeRef,
     sizeBytes: count,
   }),
-  Type.Object({ kind: Type.Literal("formatted"), generation: count }),
+  Type.Object({
+    kind: Type.Literal("formatted"),
+    generation: count,
+    lineage: Type.Optional(opId),
+  }),
   Type.Object({ kind: Type.Literal("released"), generation: count }),
   Type.Object({ kind: Type.Literal("cleared") }),
   Type.Object({ kind: Type.Literal("cut_done") }),

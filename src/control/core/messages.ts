@@ -147,12 +147,7 @@ function report(
       return change(state, datasetId, { kind: "volume_registered", by, op, ref, sizeBytes }, nowMs);
     }
     case "formatted":
-      return change(
-        state,
-        datasetId,
-        { kind: "formatted", by, generation: what.generation },
-        nowMs,
-      );
+      return change(state, datasetId, { ...what, by }, nowMs);
     case "released":
       return change(state, datasetId, { kind: "released", by, generation: what.generation }, nowMs);
     case "cleared":

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type NodeId, type OpId, parseDatasetId } from "../../domain/ids.ts";
+import { type NodeId, type OpId, parseDatasetId, parseOpId } from "../../domain/ids.ts";
 import { type DatasetRecord, liveCopy } from "../../domain/record.ts";
 import type { HeldCopy, Holding } from "../../protocol/agent-messages.ts";
 import { assert } from "../../lib/assert.ts";
@@ -155,9 +155,9 @@ describe("recovery of what agents were told last", () => {
     const later = new LocalBed().heldByA().record;
     const op = later.lineage;
     const backup = { ...later, volume: { kind: "creating", op }, formatted: "no" } as const;
-    const bed = recovering(new LocalBed().heldByA(), [backup]);
+    const bed = recovering(new LocalBed().heldByA(), [{ ...backup, lineage: parseOpId(uuid(77)) }]);
     heard(bed, a, [held("live", 1)], { record: later });
-    expect(bed.record).toMatchObject({ volume: later.volume, formatted: "yes" });
+    expect(bed.record).toMatchObject({ volume: later.volume, formatted: "yes", lineage: op });
   });
 
   test("gives a name to the later of two live records", () => {
