@@ -11,8 +11,14 @@ export function responseBody(kind: PluginCall["kind"], answer: PluginAnswer): Re
     case "mountpoint":
       return { Mountpoint: answer.mountpoint, Err: "" };
     case "volume": {
-      const { name, mountpoint, status } = answer.volume;
-      return { Volume: { Name: name, Mountpoint: mountpoint, Status: status }, Err: "" };
+      const { name, mountpoint, createdAtMs, status } = answer.volume;
+      // The engine shows the year 1 for what is left out, and refuses an empty text.
+      const created =
+        createdAtMs === null ? {} : { CreatedAt: new Date(createdAtMs).toISOString() };
+      return {
+        Volume: { Name: name, Mountpoint: mountpoint, ...created, Status: status },
+        Err: "",
+      };
     }
     case "volumes":
       return { Volumes: answer.volumes.toSorted(byMountpoint).map(listed), Err: "" };

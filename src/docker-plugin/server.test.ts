@@ -74,7 +74,7 @@ function post(path: string, body: string, options: object = {}): Promise<Reply> 
 }
 
 function at(name: string, mountpoint: string): PluginVolume {
-  return { name, mountpoint, status: {} };
+  return { name, mountpoint, createdAtMs: null, status: {} };
 }
 
 function start(path: string): Promise<PluginServer> {
@@ -140,10 +140,14 @@ describe("answers", () => {
 
   it("Get with the volume and its status", async () => {
     const status = { phase: "attached", size: 5, error: null };
-    const volume = { name: "shop", mountpoint: "", status };
+    const volume = { name: "shop", mountpoint: "", createdAtMs: null, status };
     plugin.answer = () => ({ kind: "volume", volume });
     const { body } = await post("/VolumeDriver.Get", '{"Name": "shop"}');
     expect(body).toEqual({ Volume: { Name: "shop", Mountpoint: "", Status: status }, Err: "" });
+
+    plugin.answer = () => ({ kind: "volume", volume: { ...volume, createdAtMs: 86_400_000 } });
+    const known = await post("/VolumeDriver.Get", '{"Name": "shop"}');
+    expect(known.body).toMatchObject({ Volume: { CreatedAt: "1970-01-02T00:00:00.000Z" } });
   });
 
   it("List sorted by mount point, then name", async () => {

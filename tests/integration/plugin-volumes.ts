@@ -113,5 +113,6 @@ function pathOf(name: string): string {
 
 function described({ name, users }: Volume): PluginVolume {
   const mountpoint = users.size === 0 ? "" : pathOf(name);
-  return { name, mountpoint, status: { phase: "attached", size: 104_857_600 } };
+  const status = { phase: "attached", size: 104_857_600 };
+  return { name, mountpoint, createdAtMs: Date.UTC(2026, 0, 2), status };
 }

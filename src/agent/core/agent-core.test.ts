@@ -167,7 +167,7 @@ test("with unknown_names: hold a name is not denied because nobody answered in t
   core.step({ kind: "called", callId: 1, call: { kind: "get", name: "db" } }, 3);
   const effects = core.step({ kind: "tick" }, 60_000);
   const status = { phase: "unknown" };
-  const volume = { name: "db", mountpoint: "", status };
+  const volume = { name: "db", mountpoint: "", createdAtMs: null, status };
   const answer = { kind: "answer", callId: 1, answer: { kind: "volume", volume } };
   expect(effects.filter(({ kind }) => kind === "answer")).toEqual([answer]);
 });
@@ -188,6 +188,15 @@ test("a known name is answered from memory, without any request", () => {
   agent.step({ kind: "disconnected" });
   expect(askOften()).toEqual(answers);
   expect(agent.core.state.requests.size).toBe(0); // None waits for the next session either.
+});
+
+test("a volume was created when its record says, where that is known", () => {
+  const agent = new TestAgent();
+  const createdAtMs = Date.UTC(2026, 0, 2);
+  agent.connect([{ ...heldRecord, createdAtMs }]);
+  agent.effects.length = 0;
+  agent.step({ kind: "called", callId: 1, call: { kind: "get", name: volumeName } });
+  expect(agent.effects).toMatchObject([{ answer: { volume: { createdAtMs } } }]);
 });
 
 test("local volumes of the engine that hide a dataset are told, whichever came first", () => {

@@ -16,6 +16,8 @@ export type PluginVolume = {
   readonly name: string;
   /** Empty when it is not shown on this node. */
   readonly mountpoint: string;
+  /** Wall clock, ms; null where only its name is known. */
+  readonly createdAtMs: number | null;
   readonly status: VolumeStatus;
 };
 

@@ -91,7 +91,7 @@ function unreachableAnswer(
 ): void {
   if (state.options.unknownNames === "deny") return fail(state, callId, notFound);
   if (next === "get") {
-    const one = { name, mountpoint: "", status: { phase: "unknown" } };
+    const one = { name, mountpoint: "", createdAtMs: null, status: { phase: "unknown" } };
     return state.emit({ kind: "answer", callId, answer: { kind: "volume", volume: one } });
   }
   return fail(
@@ -202,6 +202,7 @@ function volume(state: AgentState, name: string, datasetId: DatasetId): PluginVo
   return {
     name,
     mountpoint: shown ? state.mountpoint(datasetId) : "",
+    createdAtMs: record?.createdAtMs ?? null,
     status: {
       dataset: datasetId,
       phase,
