@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { mkdir, readFile, statfs, writeFile, rename } from "node:fs/promises";
+import { readFile, statfs, writeFile, rename } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { type BootId, parseBootId } from "../domain/ids.ts";
 import { FlockerError } from "../lib/errors.ts";
-import { readMachineId } from "../lib/system.ts";
+import { makeDirectory, readMachineId } from "../lib/system.ts";
 
 /** Which machine this is, and which boot of it. */
 export type Era = {
@@ -22,7 +22,7 @@ const tmpfsMagic = 0x01021994;
  * tells one, the DMI product UUID), and makes or reads the id in `runDir`, which must be a tmpfs.
  */
 export async function readEra(runDir: string): Promise<Era> {
-  await mkdir(runDir, { recursive: true, mode: 0o755 });
+  await makeDirectory(runDir, 0o755);
   const { type } = await statfs(runDir);
   if (type !== tmpfsMagic) {
     throw new FlockerError(

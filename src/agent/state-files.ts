@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Type } from "typebox";
@@ -11,6 +11,7 @@ import { peerAddressSchema } from "../protocol/agent-schema.ts";
 import { recordSchema } from "../protocol/record-schema.ts";
 import { count, orNull, text, uuid } from "../protocol/schema-parts.ts";
 import type { ClusterFile, RunFile } from "./core/effects.ts";
+import { makeDirectory } from "../lib/system.ts";
 
 const datasetId = uuid<DatasetId>();
 const nodeId = uuid<NodeId>();
@@ -130,7 +131,7 @@ function unreadable(path: string, why: string): FlockerError {
 
 /** A tmpfs needs no fsync: what it holds is gone with the machine anyway. */
 async function replaceFile(path: string, content: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  await makeDirectory(dirname(path));
   await writeFile(`${path}.new`, content, { mode: 0o600 });
   await rename(`${path}.new`, path);
 }

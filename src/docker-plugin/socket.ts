@@ -1,7 +1,8 @@
 import { connect } from "node:net";
-import { chmod, lstat, mkdir, readdir, rm } from "node:fs/promises";
+import { chmod, lstat, readdir, rm } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { FlockerError } from "../lib/errors.ts";
+import { makeDirectory } from "../lib/system.ts";
 
 const pathBytesMax = 107; // sun_path of unix(7), less its terminating zero.
 const probeMsMax = 2_000;
@@ -29,7 +30,7 @@ export async function claimSocketPath(path: string): Promise<void> {
 
 /** A directory with nothing but our socket is ours; another must at least be safe. */
 async function claimDirectory(directory: string, socket: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDirectory(directory, 0o700);
   const ours = (await readdir(directory)).every((name) => name === socket);
   if (ours) {
     await chmod(directory, 0o700);

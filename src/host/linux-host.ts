@@ -1,4 +1,3 @@
-import { mkdir, readdir } from "node:fs/promises";
 import type { Content, Host, LocalHost, Mounts } from "../agent/core/host.ts";
 import type { Call } from "../backends/attachable.ts";
 import { type DatasetId, parseDatasetId } from "../domain/ids.ts";
@@ -18,6 +17,7 @@ import { formatVolume } from "./volume-format.ts";
 import { findHolders } from "./volume-holders.ts";
 import { look } from "./volume-look.ts";
 import { mountVolume, unmountVolume } from "./volume-mount.ts";
+import { makeDirectory } from "../lib/system.ts";
 
 /** Each start of a container has all mounts for a moment; only who stays longer is a holder. */
 const busyMsMax = 1000;
@@ -44,7 +44,7 @@ export class LinuxHost implements Host, LocalHost {
     const { runDir } = this.#paths;
     const vol = `${runDir}/vol`;
     for (const directory of [vol, `${runDir}/look`, `${runDir}/devices`]) {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await makeDirectory(directory, 0o700);
     }
     if (mountAt(await readMountinfo(), vol) === null) {
       await exec("mount", ["--bind", "--", vol, vol], childOptions(call));
@@ -144,12 +144,12 @@ export class LinuxHost implements Host, LocalHost {
   async mountedDatasets(): Promise<readonly DatasetId[]> {
     const { runDir, mountRoot } = this.#paths;
     const prefixes = [`${runDir}/vol/`, `${mountRoot}/`];
-    const mounted = (await readMountinfo()).flatMap(({ mountPoint }) =>
+    // A directory is no mount: one that is empty may be left of a step that was killed.
+    const names = (await readMountinfo()).flatMap(({ mountPoint }) =>
       prefixes
         .filter((prefix) => mountPoint.startsWith(prefix))
         .map((prefix) => mountPoint.slice(prefix.length)),
     );
-    const names = [...mounted, ...(await readdir(`${runDir}/vol`))];
     return [...new Set(names.flatMap(datasetNamed))].sort();
   }
 

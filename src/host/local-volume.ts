@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import type { Call } from "../backends/attachable.ts";
 import type { DatasetId } from "../domain/ids.ts";
 import type { Holder } from "../domain/volume.ts";
@@ -9,6 +8,7 @@ import { type Mount, mountAt, mountOf, readMountinfo } from "../lib/mountinfo.ts
 import { killHolder } from "./end-users.ts";
 import { childOptions, type HostPaths, shownPath, volumePath } from "./host-paths.ts";
 import { describeHolder, placeUnder } from "./volume-holders.ts";
+import { makeDirectory } from "../lib/system.ts";
 
 /** See `LocalHost.bindVolume`. */
 export async function bindVolume(
@@ -26,7 +26,7 @@ export async function bindVolume(
   if (before !== null) {
     throw new FlockerError("VOLUME_BUSY", `${where} has something else mounted.`);
   }
-  await mkdir(where, { recursive: true, mode: 0o700 });
+  await makeDirectory(where, 0o700);
   await exec("mount", ["--bind", "--", real, where], childOptions(call));
 }
 

@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import type { Call } from "../backends/attachable.ts";
 import type { DatasetId } from "../domain/ids.ts";
 import { FlockerError } from "../lib/errors.ts";
@@ -6,6 +5,7 @@ import { exec } from "../lib/exec.ts";
 import { childOptions, type HostPaths, shownPath, volumePath } from "./host-paths.ts";
 import { unmount } from "./unmount.ts";
 import { mountAt, mountOf, readMountinfo } from "../lib/mountinfo.ts";
+import { makeDirectory } from "../lib/system.ts";
 
 /**
  * The directories that containers are given. Nobody, root included, can write into one while
@@ -112,7 +112,7 @@ export class MountPoints {
   /** The root directory becomes writable; tells by what it is guarded. */
   async #open(call: Call): Promise<Guard> {
     const { mountRoot } = this.#paths;
-    if (!(await exists(mountRoot, call))) await mkdir(mountRoot, { recursive: true, mode: 0o755 });
+    if (!(await exists(mountRoot, call))) await makeDirectory(mountRoot, 0o755);
     const tmpfs = mountAt(await readMountinfo(), mountRoot);
     if (tmpfs?.source === tmpfsName) {
       await run("mount", ["-o", "remount,rw", "--", mountRoot], call);

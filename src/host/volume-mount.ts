@@ -1,4 +1,4 @@
-import { mkdir, rmdir, writeFile } from "node:fs/promises";
+import { rmdir, writeFile } from "node:fs/promises";
 import type { Call } from "../backends/attachable.ts";
 import type { DatasetId } from "../domain/ids.ts";
 import type { FileSystem } from "../domain/record.ts";
@@ -24,6 +24,7 @@ import {
 } from "../backends/identity-block.ts";
 import { mountAt, readMountinfo } from "../lib/mountinfo.ts";
 import { lookClosely } from "./volume-look.ts";
+import { makeDirectory } from "../lib/system.ts";
 
 const mountOptions: Readonly<Record<FileSystem, string>> = {
   ext4: "rw,errors=remount-ro",
@@ -40,7 +41,7 @@ export async function mountVolume(
   const { identity, fileSystem } = target;
   const { deviceNumber } = await sameDevice(device);
   const where = volumePath(paths, identity.datasetId);
-  await mkdir(where, { recursive: true, mode: 0o700 });
+  await makeDirectory(where, 0o700);
   const before = mountAt(await readMountinfo(), where);
   if (before !== null && before.deviceNumber !== deviceNumber) {
     throw new FlockerError("VOLUME_BUSY", `${where} has another device mounted.`);
@@ -130,7 +131,7 @@ async function verifyAndStamp(
     throw rejected("IDENTITY_MISMATCH", `The identity block on ${device.path} is ${block.kind}.`);
   }
   checkStamp(block.identity, identity);
-  await mkdir(`${paths.runDir}/devices`, { recursive: true, mode: 0o700 });
+  await makeDirectory(`${paths.runDir}/devices`, 0o700);
   const note = `${device.path}\n${device.diskSequence}\n`;
   await writeFile(notePath(paths, identity.datasetId), note);
   if (block.identity.generation === identity.generation) return;

@@ -1,5 +1,6 @@
-import { open, rename, mkdir } from "node:fs/promises";
+import { open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
+import { makeDirectory } from "./system.ts";
 
 /**
  * Replaces `path` so that after a power cut it holds either the old or the new text, and holds the
@@ -7,7 +8,7 @@ import { dirname } from "node:path";
  */
 export async function writeDurably(path: string, text: string, mode = 0o600): Promise<void> {
   const directory = dirname(path);
-  await mkdir(directory, { recursive: true });
+  await makeDirectory(directory);
   const temporary = `${path}.new`;
   const file = await open(temporary, "w", mode);
   try {

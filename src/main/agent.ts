@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { dirname } from "node:path";
 import { Channel } from "../agent/channel.ts";
@@ -23,6 +23,7 @@ import { AgentPeers } from "./agent/peers.ts";
 import { copiesAtStart, firstToOpen, openPools, type Pools } from "./agent/pools.ts";
 import { watchEngine } from "./engine-watch.ts";
 import { writePidFile } from "./pid-file.ts";
+import { makeDirectory } from "../lib/system.ts";
 
 export type AgentPaths = {
   readonly config: string;
@@ -127,7 +128,7 @@ async function readMachine(
   const { backends, localBackends, pools, leftOut } = opened;
   const files = new StateFiles({ dataDir: paths.dataDir, runDir: paths.runDir, log });
   const lockDir = `${paths.runDir}/locks`;
-  await mkdir(lockDir, { recursive: true });
+  await makeDirectory(lockDir);
   const agent: AgentOptions = {
     node,
     clusterId,

@@ -362,6 +362,9 @@ describe("what containers see", () => {
 
     expect(existsSync(join(directory, "flocker", identity.datasetId))).toBe(false);
     expect(await host.mountedDatasets()).toEqual([identity.datasetId]);
+    run("umount", join(directory, "run/vol", identity.datasetId));
+    expect(existsSync(join(directory, "run/vol", identity.datasetId))).toBe(true);
+    expect(await host.mountedDatasets()).toEqual([]);
   });
 });
 

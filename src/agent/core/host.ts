@@ -106,6 +106,6 @@ export interface Host {
    * delay it.
    */
   cut(datasetId: DatasetId, call: Call): Promise<void>;
-  /** Directory names under `/run/flocker/vol` and `/flocker`: what may be mounted here. */
+  /** What is mounted under `/run/flocker/vol` or `/flocker`, by its names there. */
   mountedDatasets(): Promise<readonly DatasetId[]>;
 }

@@ -1,4 +1,4 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { type Static, Type } from "typebox";
 import { Check } from "typebox/value";
 import type { DatasetId } from "../../domain/ids.ts";
@@ -9,6 +9,7 @@ import { mountAt, readMountinfo } from "../../lib/mountinfo.ts";
 import type { BackendContext, Call } from "../attachable.ts";
 import { poolMissing, type PoolSource } from "./pool-source.ts";
 import { poolStatus, scriptArgs } from "./pool-scripts.ts";
+import { makeDirectory } from "../../lib/system.ts";
 
 const registration = Type.Object({ poolId: Type.String(), source: Type.String() });
 
@@ -118,7 +119,7 @@ if btrfs qgroup show . 2>&1 >/dev/null | grep -q inconsistent; then btrfs quota 
 
 /** What is mounted below it reaches no other namespace: nobody else can pin a pool. */
 async function preparePrivate(directory: string, call: Call): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDirectory(directory, 0o700);
   const options = { signal: call.signal, deadlineMs: call.deadlineMs };
   if (mountAt(await readMountinfo(), directory) === null) {
     await exec("mount", ["--bind", "--", directory, directory], options);

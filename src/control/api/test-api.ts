@@ -1,5 +1,4 @@
 import { expect } from "vitest";
-import type { FastifyInstance } from "fastify";
 import { silentLogger } from "../../lib/log.ts";
 import { createRestApp, type RestLimits } from "./rest-app.ts";
 import { TestControl } from "./test-control.ts";
@@ -14,7 +13,7 @@ type Method = "GET" | "POST" | "PUT" | "DELETE" | "HEAD";
 export type Said = { readonly status: number; readonly body: unknown; readonly allow: unknown };
 export type TestApi = {
   readonly control: TestControl;
-  readonly app: FastifyInstance;
+  readonly app: ReturnType<typeof createRestApp>;
   /** Asks without a network; each answer is one line of JSON with the bare content type. */
   readonly say: (method: Method, url: string, payload?: unknown) => Promise<Said>;
 };
@@ -23,9 +22,7 @@ export type TestApi = {
 export function testApi(limits: Partial<RestLimits> = {}): TestApi {
   const control = new TestControl();
   const tls = {};
-  const rest = createRestApp({ control, log: silentLogger, tls, limits });
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- inject is the same on each
-  const app = rest as unknown as FastifyInstance;
+  const app = createRestApp({ control, log: silentLogger, tls, limits });
   const say = async (method: Method, url: string, payload?: unknown): Promise<Said> => {
     const text = typeof payload === "string" ? payload : JSON.stringify(payload);
     const answer = await app.inject({
