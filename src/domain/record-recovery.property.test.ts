@@ -60,6 +60,29 @@ describe("a recovered local dataset", () => {
     });
   });
 
+  test("knows every copy still that diverged, and no other one of it", () => {
+    always(({ before, found, after }) => {
+      for (const node of nodes) {
+        const known = before.copies.filter((one) => one.node === node);
+        if (!known.some(({ role }) => role === "diverged")) continue;
+        const roles = after.copies.filter((one) => one.node === node).map(({ role }) => role);
+        expect(roles).toContain("diverged");
+        const isAside = found.get(node)?.some(({ kind }) => kind === "diverged") === true;
+        if (isParted(before, node) && !isAside) expect(roles).not.toContain("fallback");
+      }
+    });
+  });
+
+  test("keeps the fallback of a node that was heard, but whose disk may be away", () => {
+    always(({ before, found, after }) => {
+      const spare = before.copies.filter(({ role }) => role === "fallback");
+      for (const { node } of spare.filter((one) => !found.has(one.node))) {
+        const roles = after.copies.filter((one) => one.node === node).map(({ role }) => role);
+        expect(roles.some((role) => role === "fallback" || role === "live")).toBe(true);
+      }
+    });
+  });
+
   test("goes on with the newest copy that did not diverge, unless somebody holds one", () => {
     always(({ before, found, after }) => {
       const live = liveCopy(after);
@@ -79,7 +102,7 @@ describe("a recovered local dataset", () => {
 });
 
 function isParted({ copies: known }: DatasetRecord, node: NodeId): boolean {
-  const mine = known.filter((one) => one.node === node);
+  const mine = known.filter((one) => one.node === node && one.role !== "replica");
   return mine.length > 0 && mine.every(({ role }) => role === "diverged");
 }
 

@@ -51,7 +51,7 @@ function liveNode(record: DatasetRecord, found: Found): NodeId | null {
 
 /** A person went on without what this node has, and the record still knows. */
 function isParted({ copies }: DatasetRecord, node: NodeId): boolean {
-  const mine = copies.filter((one) => one.node === node);
+  const mine = copies.filter((one) => one.node === node && one.role !== "replica");
   return mine.length > 0 && mine.every(({ role }) => role === "diverged");
 }
 
@@ -111,16 +111,33 @@ function othersOf(record: DatasetRecord, node: NodeId, { copies, heard, atMs }: 
     return known.map((one) => (one.role === "live" ? { ...one, role: "diverged" } : one));
   }
   const has = copies.get(node) ?? [];
+  const diverged = known.filter(({ role }) => role === "diverged");
+  if (has.length > 0) return [...diverged, ...foundOf({ record, node, has, atMs })];
+  // Its disk may only be away.
+  return [...diverged, ...known.filter(({ role }) => role === "fallback")];
+}
+
+type Seen = {
+  readonly record: DatasetRecord;
+  readonly node: NodeId;
+  readonly has: readonly FoundCopy[];
+  readonly atMs: number;
+};
+
+/** Besides what diverged before, as the record knows. */
+function foundOf({ record, node, has, atMs }: Seen): Copy[] {
+  const known = record.copies.filter((one) => one.node === node);
   const base = { node, settled: true, discarding: false };
   const parted = generationOf(has, ["live", "diverged"]);
   const kept = generationOf(has, ["sealed", "received"]);
   const spare = known.find(({ role }) => role === "fallback");
   const result: Copy[] = [];
-  if (parted >= 0) {
-    const before = known.find(({ role }) => role === "diverged");
-    result.push(before ?? { ...base, role: "diverged", generation: parted, sinceMs: atMs });
+  if (parted >= 0 && !known.some(({ role }) => role === "diverged")) {
+    result.push({ ...base, role: "diverged", generation: parted, sinceMs: atMs });
   }
-  if (kept >= 0) {
+  // What diverged may not have been put aside yet: then it is what is found.
+  const isAside = has.some(({ kind }) => kind === "diverged") || !isParted(record, node);
+  if (kept >= 0 && isAside) {
     result.push(spare ?? { ...base, role: "fallback", generation: kept, sinceMs: atMs });
   } else if (has.some(({ kind }) => kind === "base" || kind === "partial")) {
     result.push({ ...base, role: "replica", generation: 0, sinceMs: atMs, discarding: true });
