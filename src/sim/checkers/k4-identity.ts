@@ -1,6 +1,8 @@
 import type { WorldEvent } from "../world/world-event.ts";
 import type { Checker } from "./checker.ts";
 
+type LocalShown = Extract<WorldEvent, { readonly kind: "local_shown" }>;
+
 /** Content that is shown descends from the first that was shown, by growing generations. */
 export class Descent implements Checker {
   readonly name = "K4";
@@ -14,6 +16,18 @@ export class Descent implements Checker {
    */
   readonly #taken = new Map<string, number>();
 
+  /** Of local volumes: as what each was shown last, and of which an older copy may be chosen. */
+  readonly #last = new Map<string, number>();
+  readonly #older = new Set<string>();
+
+  #local({ dataset, node, whole, generation, descends }: LocalShown): string | null {
+    if (!whole) return `${node} was shown a part of ${dataset} for all of it`;
+    const last = this.#last.get(dataset) ?? 0;
+    this.#last.set(dataset, generation);
+    if (descends >= last || this.#older.has(dataset)) return null;
+    return `${node} was shown ${dataset} as it was at generation ${descends}, after ${last}`;
+  }
+
   see(event: WorldEvent): string | null {
     if (event.kind === "override" && event.advisory) {
       this.#accepted.add(event.dataset);
@@ -24,9 +38,10 @@ export class Descent implements Checker {
         if (key.endsWith(` ${event.node}`)) this.#taken.delete(key);
       }
     }
-    if (event.kind === "local_shown" && !event.whole) {
-      return `${event.node} was shown a part of ${event.dataset} for all of it`;
+    if (event.kind === "override" || event.kind === "loss_accepted") {
+      this.#older.add(event.dataset);
     }
+    if (event.kind === "local_shown") return this.#local(event);
     if (event.kind !== "shown") return null;
     const { dataset, mkfs, generation, node } = event;
     if (generation <= (this.#taken.get(`${dataset} ${node}`) ?? -1)) return null;

@@ -1,5 +1,5 @@
-import type { DatasetId, OpId } from "../../domain/ids.ts";
-import type { Move } from "../../domain/record.ts";
+import type { DatasetId, NodeId, OpId } from "../../domain/ids.ts";
+import type { DatasetRecord, Move } from "../../domain/record.ts";
 import { isRefusal, recordStep } from "../../domain/record-step.ts";
 import type { Holder } from "../../domain/volume.ts";
 import type { LocalFlaws } from "../pool/local-agent.ts";
@@ -104,22 +104,38 @@ export const sealedUntold: AgentFlaws = {
   },
 };
 
+/** A Mount makes the claim its own node's, of what stands there, when `takes` says so. */
+function claimsAtMount(takes: (record: DatasetRecord, node: NodeId) => boolean): AgentFlaws {
+  return {
+    event: (event, agent) => {
+      const name = event.kind === "called" && event.call.kind === "mount" ? event.call.name : null;
+      const { state } = agent.core;
+      const id = name === null ? undefined : state.names.get(name);
+      const entry = id === undefined ? undefined : state.records.get(id);
+      const { node, bootId: era } = agent.machine;
+      if (entry === undefined || !takes(entry.record, node)) return event;
+      const generation = entry.record.generation + 1;
+      const claim = { node, era, generation, phase: "taken", before: null } as const;
+      const copies = entry.record.copies
+        .filter((one) => one.node === node)
+        .map((one) => ({ ...one, role: "live" as const }));
+      const record = { ...entry.record, claim, copies, move: null };
+      const revision = state.seen?.revision ?? 0;
+      const entries = [{ ...entry, record, wantedBy: null }];
+      const message = { kind: "records", revision, all: false, entries, removed: [] } as const;
+      agent.step({ kind: "received", message });
+      return event;
+    },
+  };
+}
+
 /** Before the commit a source takes what it sealed for its own: a Mount there is answered. */
-export const remountsSealed: AgentFlaws = {
-  event: (event, agent) => {
-    const name = event.kind === "called" && event.call.kind === "mount" ? event.call.name : null;
-    const { state } = agent.core;
-    const id = name === null ? undefined : state.names.get(name);
-    const entry = id === undefined ? undefined : state.records.get(id);
-    const { node, bootId: era } = agent.machine;
-    if (entry?.record.move?.phase !== "sealed" || entry.record.move.source !== node) return event;
-    const generation = entry.record.generation + 1;
-    const claim = { node, era, generation, phase: "taken", before: null } as const;
-    const record = { ...entry.record, claim, move: null };
-    const revision = state.seen?.revision ?? 0;
-    const entries = [{ ...entry, record, wantedBy: null }];
-    const message = { kind: "records", revision, all: false, entries, removed: [] } as const;
-    agent.step({ kind: "received", message });
-    return event;
-  },
-};
+export const remountsSealed = claimsAtMount(
+  ({ move }, node) => move?.phase === "sealed" && move.source === node,
+);
+
+/** A fallback is shown for the live copy that another node has. */
+export const showsFallback = claimsAtMount(
+  ({ copies, claim }, node) =>
+    claim?.node !== node && copies.some((one) => one.node === node && one.role === "fallback"),
+);

@@ -16,6 +16,7 @@ import {
   partials,
   remountsSealed,
   roomy,
+  showsFallback,
   sealedUntold,
   unsynced,
 } from "./local-mutants.ts";
@@ -109,6 +110,13 @@ export const moreMutants: readonly Mutant[] = [
     checker: "K4",
     traits: { ...local, streamFaultMs: 2_000 },
     flaws: () => ({ ...noFlaws, agent: { local: partials } }),
+  },
+  {
+    name: "b19",
+    says: "a fallback, older than what was committed, is shown as live",
+    checker: "K4",
+    traits: local,
+    flaws: () => ({ ...noFlaws, agent: showsFallback }),
   },
   {
     name: "b21",

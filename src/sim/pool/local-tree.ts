@@ -7,8 +7,8 @@ import type { Subvolume, Tree } from "./subvolume.ts";
 import type { Payload } from "./transfer.ts";
 import { failure } from "../world/world-context.ts";
 
-export function treeOf({ identity, mkfs, bulkBytes, entries, whole }: Tree): Tree {
-  return { identity, mkfs, bulkBytes, entries, whole };
+export function treeOf({ identity, mkfs, bulkBytes, entries, whole, lastShown }: Tree): Tree {
+  return { identity, mkfs, bulkBytes, entries, whole, lastShown };
 }
 
 export function liveOf({ volume }: Names): Subvolume | null {

@@ -73,9 +73,12 @@ export class ModelLocalHost implements LocalHost {
       mkfs: volume.mkfs,
       entries: volume.entries,
     });
-    const { sealedFor, limitBytes, whole } = volume;
+    const { sealedFor, limitBytes, whole, lastShown: descends } = volume;
+    const { generation } = volume.identity;
+    volume.lastShown = generation;
     const writable = sealedFor === null;
-    context.tell({ kind: "local_shown", dataset, node, writable, limitBytes, whole });
+    const what = { dataset, node, writable, limitBytes, whole, generation, descends };
+    context.tell({ kind: "local_shown", ...what });
   }
 
   holdersAt(dataset: DatasetId): Promise<readonly Holder[]> {

@@ -42,6 +42,7 @@ export class ModelLocal extends LocalReads implements LocalBackend {
         bulkBytes,
         entries,
         whole: true,
+        lastShown: 0,
       };
       names.volume = limited(new Subvolume(tree), sizeBytes);
       this.pool.commit(datasetId);

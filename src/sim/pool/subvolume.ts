@@ -11,6 +11,8 @@ export type Tree = {
   readonly entries: ReadonlyMap<string, number>;
   /** False once a part of it was taken for all of it. */
   readonly whole: boolean;
+  /** The last generation under which it, or what it was made of, was shown. */
+  readonly lastShown: number;
 };
 
 type Contents = {
@@ -29,6 +31,7 @@ export class Subvolume implements Tree {
   bulkBytes: number;
   readonly entries: Map<string, number>;
   readonly whole: boolean;
+  lastShown: number;
   /** Does not travel: what was received has none. */
   limitBytes: number | null = null;
   /** Read-only from here on; whoever has a file open goes on writing. */
@@ -46,6 +49,7 @@ export class Subvolume implements Tree {
     this.bulkBytes = tree.bulkBytes;
     this.entries = new Map(tree.entries);
     this.whole = tree.whole;
+    this.lastShown = tree.lastShown;
     this.madeFrom = how.madeFrom ?? null;
     this.#kept = this.#contents();
     if (how.unsynced === true) this.#kept = { ...this.#kept, entries: new Map(), bulkBytes: 0 };

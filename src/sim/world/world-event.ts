@@ -90,6 +90,9 @@ export type WorldEvent =
       readonly node: string;
       readonly writable: boolean;
       readonly limitBytes: number | null;
+      readonly generation: number;
+      /** The last generation under which what it was made of was shown. */
+      readonly descends: number;
       /** Everything came that was sent of it, on every move it made. */
       readonly whole: boolean;
     }
