@@ -14,6 +14,7 @@ const magic = "flocker-identity-1";
 
 export type SlotContent = { readonly counter: number; readonly identity: Identity };
 
+/** The 4 KiB of one slot; the identity comes from a claim, the counter from `decodeBlock`. */
 export function encodeSlot({ counter, identity }: SlotContent): Buffer {
   const { clusterId, datasetId, lineage, generation } = identity;
   const body = `${magic}\n${JSON.stringify({ counter, clusterId, datasetId, lineage, generation })}\n`;
@@ -112,6 +113,7 @@ export function checkStamp(found: Identity, claimed: Identity): void {
   }
 }
 
+/** A refusal before anything was mounted; `condition` is what people see of it. */
 export function rejected(
   condition: "IDENTITY_MISMATCH" | "STALE_CLAIM",
   message: string,

@@ -36,6 +36,7 @@ export async function openBackend(
     : { kind: "attachable", backend: logCalls(backend, driver.name) };
 }
 
+/** A built-in one by its name, else the module of that name; `CONFIGURATION_INVALID` without it. */
 export async function findDriver(backend: string): Promise<Driver> {
   const load = Object.hasOwn(builtIn, backend) ? builtIn[backend] : undefined;
   if (load !== undefined) return (await load()).driver;

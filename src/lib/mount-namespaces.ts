@@ -29,10 +29,12 @@ async function livingThread(pid: string): Promise<string | null> {
   return null;
 }
 
+/** Ids of the processes that /proc shows at this instant. */
 export async function processes(): Promise<readonly string[]> {
   return (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
 }
 
+/** Null for a process that has ended. */
 export async function readProc(pid: string, name: string): Promise<string | null> {
   try {
     return await readFile(`/proc/${pid}/${name}`, "utf8");

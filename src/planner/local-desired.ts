@@ -63,6 +63,7 @@ export function roleOf(record: DatasetRecord, node: NodeId): Copy["role"] | null
 
 const order: readonly Copy["role"][] = ["live", "fallback", "replica", "diverged"];
 
+/** This node's copy in the record: the live one before what is kept, what comes in, what parted. */
 export function copyOf(record: DatasetRecord, node: NodeId): Copy | null {
   const mine = record.copies.filter((copy) => copy.node === node);
   return mine.sort((a, b) => order.indexOf(a.role) - order.indexOf(b.role))[0] ?? null;

@@ -48,6 +48,7 @@ function sortedKeys(_: string, value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+/** The same for names. */
 export function namesDigest(entries: Iterable<NameEntry>): string {
   return hash([...entries].map(({ name, datasetId }) => `${datasetId}:${name}`).sort());
 }

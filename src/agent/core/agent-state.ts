@@ -147,6 +147,10 @@ function foundAtStart({ copies }: AgentOptions, datasetId: DatasetId): Found | n
   return some === undefined ? null : { copies: some, usedBytes: null };
 }
 
+/**
+ * What the agent knows, and the effects by which it acts. Deterministic: no clock, no I/O. The run
+ * and cluster files of the process before are what it begins with.
+ */
 export class AgentState {
   readonly options: AgentOptions;
   readonly timings: Timings;

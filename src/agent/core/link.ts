@@ -68,12 +68,14 @@ function holdings(state: AgentState): readonly Holding[] {
   });
 }
 
+/** A connection was opened: no session counts before the next welcome. */
 export function connected(state: AgentState): void {
   state.connected = true;
   state.link = null;
   state.emit({ kind: "send", message: helloOf(state) });
 }
 
+/** What is held is gone on with; nothing is said before the next session. */
 export function disconnected(state: AgentState): void {
   state.connected = false;
   state.link = null;

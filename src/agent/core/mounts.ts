@@ -63,6 +63,7 @@ export function answerWaiting(state: AgentState, local: Local, nowMs: number): v
   }
 }
 
+/** The user is in /run by now: whatever becomes of this process, the next one knows it. */
 export function answerMount(
   state: AgentState,
   local: Local,
@@ -78,6 +79,7 @@ export function answerMount(
   });
 }
 
+/** Ends a user; one that is not known is no error. */
 export function unmount(state: AgentState, local: Local, id: string, nowMs: number): void {
   if (!local.users.delete(id)) return;
   local.lastUnmountAtMs = nowMs;

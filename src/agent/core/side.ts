@@ -16,6 +16,7 @@ export type Side =
     }
   | { readonly kind: "local"; readonly record: DatasetRecord; readonly want: DesiredLocal };
 
+/** What may not be done before a session said so is `unknown`, or `nothing` once it has ended. */
 export function sideOf(state: AgentState, datasetId: DatasetId): Side {
   const record = state.records.get(datasetId)?.record;
   if (record?.poolKind === "local")

@@ -170,6 +170,7 @@ export function poolFull(pool: Pool, cause: unknown): FlockerError {
   return new FlockerError("POOL_FULL", message, { cause });
 }
 
+/** A program of the pool said ENOSPC or EDQUOT. */
 export function isFull(error: unknown): boolean {
   return (
     hasCode(error, "COMMAND_FAILED") &&

@@ -26,6 +26,7 @@ import type { AttachmentRecord, Found, Label, San } from "./san.ts";
 /** A volume whose label is this cluster's and whose image is as large as the label says. */
 type Usable = Found & { readonly label: Label };
 
+/** Volumes are files of a `San`; an attachment is a record there, and a loop device. */
 export class LoopbackBackend implements AttachableBackend {
   readonly capabilities: Capabilities & { readonly kind: "attachable" } = {
     kind: "attachable",

@@ -115,6 +115,7 @@ function fileSystemFor(pool: Pool, wanted: FileSystem | null): FileSystem | null
   );
 }
 
+/** `created` follows once each live session has stored the name, or was closed for not doing so. */
 export function awaitNames(state: CoreState, record: DatasetRecord, nowMs: number): void {
   const waitingFor = new Set(pushName(state, record).map(({ connection }) => connection));
   if (waitingFor.size === 0) {
@@ -130,6 +131,7 @@ export function awaitNames(state: CoreState, record: DatasetRecord, nowMs: numbe
   });
 }
 
+/** `INVALID_ARGUMENT` for what can be no name, `NAME_IN_USE` for that of a live dataset. */
 export function assertNameFree(state: CoreState, name: string): void {
   if (!namePattern.test(name)) {
     throw new FlockerError(
@@ -156,6 +158,7 @@ function trashNotice(name: string): string {
   return `An earlier dataset named ${name} is in the trash; this one is new and empty.`;
 }
 
+/** `READ_ONLY`, with the way out, while the store is in doubt or is collected anew. */
 export function assertWritable(state: CoreState): void {
   if (state.mode.kind === "normal") return;
   throw new FlockerError("READ_ONLY", state.mode.message);

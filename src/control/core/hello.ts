@@ -135,6 +135,7 @@ function clash(state: CoreState, connection: ConnectionId, entry: NodeEntry, mes
   refuse(state, connection, "NODE_ID_CLASH", text);
 }
 
+/** Tells the node why it gets no claims; null ends that. */
 export function setCondition(state: CoreState, session: Session, what: Condition | null): void {
   session.condition = what;
   state.send(session.connection, { kind: "mode", mode: state.mode, condition: what });
@@ -199,6 +200,7 @@ function admit(state: CoreState, connection: ConnectionId, message: Hello, nowMs
   }
 }
 
+/** Why a node gets no claims, as the registry has it. */
 export function conditionOf(entry: NodeEntry): Condition | null {
   if (entry.clashWith !== null) {
     return condition(
@@ -337,6 +339,7 @@ function verdictOn(
   return seen.revision > last ? "STORE_WENT_BACK" : null;
 }
 
+/** The node's wishes go with its session, its claims stay; the connection is closed. */
 export function endSession(state: CoreState, session: Session, reason: string): void {
   state.sessions.delete(session.connection);
   if (state.currentOf.get(session.node) === session.connection) {

@@ -36,6 +36,7 @@ export function wants(state: CoreState, record: DatasetRecord, nowMs: number): r
   return servable(state, rest.node, record) ? [...asked, rest] : asked;
 }
 
+/** The node could use it at once: a session, nothing to be settled by a person, and its pool. */
 export function servable(state: CoreState, node: NodeId, record: DatasetRecord): boolean {
   const entry = state.nodes.get(node);
   const session = state.sessionOf(node);

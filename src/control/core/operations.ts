@@ -12,6 +12,7 @@ import { pushName } from "./push.ts";
 import { endWhenHeard, lostText } from "./recovery.ts";
 import type { NodeEntry } from "./state.ts";
 
+/** `DATASET_NOT_FOUND` for an id that was never known; deleted ones are found. */
 export function find(state: CoreState, datasetId: string): DatasetRecord {
   const record = [...state.records.values()].find((one) => one.datasetId === datasetId);
   if (record === undefined) throw new FlockerError("DATASET_NOT_FOUND", "Dataset not found.");
@@ -216,6 +217,7 @@ export function replaceNode(state: CoreState, nodeId: NodeId, nowMs: number): No
   return settled;
 }
 
+/** Null when no node, or more than one, says that it runs this boot. */
 export function nodeByEra(state: CoreState, era: BootId): NodeId | null {
   const found = [...state.nodes.values()].filter(({ bootId }) => bootId === era);
   return found.length === 1 ? (found[0]?.nodeId ?? null) : null;

@@ -74,6 +74,7 @@ function namesFor(state: CoreState, node: NodeId): ReadonlyMap<string, DatasetId
   );
 }
 
+/** After a hello: every name that this node is told, unless its digest says that it has them. */
 export function pushAllNames(state: CoreState, session: Session, digest: string): void {
   const names = namesFor(state, session.node);
   session.sentNames.clear();
@@ -149,6 +150,7 @@ export function pushShadows(state: CoreState): void {
   for (const session of state.liveSessions()) sendShadows(state, session);
 }
 
+/** Only what differs from the last time. */
 export function sendShadows(state: CoreState, session: Session): void {
   const names = new Set([...state.localVolumes.values()].flat());
   const entries = [...names].sort().flatMap((name) => {

@@ -5,7 +5,7 @@ export const ballastBytesDefault = 16 * 2 ** 20;
 
 /**
  * A file of nothing that keeps space back: on a full disk it is removed, so that releases and
- * aborts can still be recorded. While it is gone only those are written.
+ * aborts can still be recorded. While it is gone only urgent commits are written.
  */
 export class Ballast {
   readonly #path: string;

@@ -71,6 +71,7 @@ function empty(storeId: string): State {
   };
 }
 
+/** See `openMemoryStore`; `crash` is its power cut. */
 export class MemoryStore implements Store {
   readonly #medium: MemoryMedium;
   readonly #limits: AuditLimits;

@@ -44,7 +44,7 @@ export type StoreContents = {
 export type AuditEntry = { readonly atMs: number; readonly text: string };
 
 export type CommitOptions = {
-  /** Releases and aborts only: they may use the space that is kept back for a full disk. */
+  /** May use the space that is kept back: whoever asks has refused what makes the store grow. */
   readonly urgent?: boolean;
 };
 
