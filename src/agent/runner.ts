@@ -13,14 +13,13 @@ import type { AgentMessage, ControlMessage } from "../protocol/agent-messages.ts
 import { AgentCore } from "./core/agent-core.ts";
 import type { AgentOptions } from "./core/agent-state.ts";
 import type { AgentEffect, AgentEvent, EngineSeen, Outcome, StartOutcome } from "./core/effects.ts";
-import { execute, type Ports } from "./core/executor.ts";
+import { execute, failureOf, type Ports } from "./core/executor.ts";
 import type { Host, LocalHost } from "./core/host.ts";
 import { observe } from "./core/observe.ts";
 import type { PluginAnswer, PluginCall } from "./core/plugin-call.ts";
 import { executeLocal, type LocalPorts } from "./local/execute-local.ts";
 import { observeLocal } from "./local/observe-local.ts";
 import type { Peers } from "./local/peers.ts";
-import { failureOf } from "./outcome.ts";
 import type { StateFiles } from "./state-files.ts";
 
 export type RunnerOptions = {

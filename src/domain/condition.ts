@@ -44,6 +44,10 @@ export const conditionCodes = {
 
 export type ConditionCode = keyof typeof conditionCodes;
 
+export function isConditionCode(code: unknown): code is ConditionCode {
+  return typeof code === "string" && Object.hasOwn(conditionCodes, code);
+}
+
 export type Condition = {
   readonly code: ConditionCode;
   /** One sentence for a person: what, which object, which node, what to do. */

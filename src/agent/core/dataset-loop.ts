@@ -1,4 +1,3 @@
-import { conditionOfError } from "../../domain/condition.ts";
 import type { DatasetId } from "../../domain/ids.ts";
 import type { Report } from "../../domain/report.ts";
 import { unreachable } from "../../lib/assert.ts";
@@ -318,12 +317,12 @@ type Failed = {
 };
 
 function failed(state: AgentState, local: Local, { action, outcome }: Failed, nowMs: number): void {
-  const { code, message, indefinite } = outcome;
+  const { code, condition, message, indefinite } = outcome;
   const { datasetId, actionId } = local;
   if (indefinite) local.unsettledUntilMs = nowMs + state.operationMsMax(action.pool);
   local.failures += 1;
   local.condition = {
-    code: conditionOfError(code),
+    code: condition,
     message: `${action.kind} failed: ${message}`,
     attempt: local.failures,
     nextRetryMs: retryMs(state, local),

@@ -1,3 +1,4 @@
+import type { ConditionCode } from "../../domain/condition.ts";
 import type { DatasetId, NodeId } from "../../domain/ids.ts";
 import type { DatasetRecord } from "../../domain/record.ts";
 import type { ErrorCode } from "../../lib/errors.ts";
@@ -77,6 +78,8 @@ export type Outcome =
   | {
       readonly kind: "failed";
       readonly code: ErrorCode | null;
+      /** What people see of it. */
+      readonly condition: ConditionCode;
       readonly message: string;
       /** The storage may still carry the request out (no definitive answer). */
       readonly indefinite: boolean;

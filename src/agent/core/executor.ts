@@ -1,9 +1,11 @@
 import type { AttachableBackend, Call } from "../../backends/attachable.ts";
+import { type ConditionCode, conditionOfError, isConditionCode } from "../../domain/condition.ts";
 import type { BootId, ClusterId, NodeId } from "../../domain/ids.ts";
 import { unreachable } from "../../lib/assert.ts";
-import { FlockerError } from "../../lib/errors.ts";
+import { type ErrorCode, FlockerError, isErrorCode, messageOf } from "../../lib/errors.ts";
 import type { Action } from "../../planner/action.ts";
 import { type ActionStep, type OnStep, stepped } from "../../planner/steps.ts";
+import type { Outcome } from "./effects.ts";
 import type { Host } from "./host.ts";
 
 /** What a step on this node works with. */
@@ -101,4 +103,34 @@ async function detach(
   } finally {
     await stepped(onStep, "detach_volume.let_go", () => hold.release());
   }
+}
+
+/**
+ * What a step that failed comes to. Without a definitive answer the request may still land; a
+ * refusal of ours never does. A driver or the host may say in `details` as what it shows.
+ */
+export function failureOf(error: unknown): Extract<Outcome, { readonly kind: "failed" }> {
+  const code = codeOf(error);
+  return {
+    kind: "failed",
+    code,
+    condition: conditionIn(error) ?? conditionOfError(code),
+    message: messageOf(error),
+    indefinite:
+      code === null ||
+      code === "DEADLINE_EXCEEDED" ||
+      code === "BACKEND_UNAVAILABLE" ||
+      code === "COMMAND_FAILED",
+  };
+}
+
+function codeOf(error: unknown): ErrorCode | null {
+  if (!(error instanceof Error) || !("code" in error)) return null;
+  return isErrorCode(error.code) ? error.code : null;
+}
+
+function conditionIn(error: unknown): ConditionCode | null {
+  if (!(error instanceof FlockerError)) return null;
+  const { condition } = error.details;
+  return isConditionCode(condition) ? condition : null;
 }

@@ -17,6 +17,7 @@ import type { LocalAction } from "../../planner/local-action.ts";
 import type { AgentMessage, PeerAddress } from "../../protocol/agent-messages.ts";
 import type { AgentCore } from "../core/agent-core.ts";
 import type { AgentEffect, AgentEvent, Outcome } from "../core/effects.ts";
+import { failureOf } from "../core/executor.ts";
 import { agentOf, clusterId } from "../core/test-agent.ts";
 import { executeLocal, type LocalPorts } from "./execute-local.ts";
 import { MemoryLocalHost } from "./memory-node.ts";
@@ -162,8 +163,7 @@ export class BenchNode {
     try {
       await executeLocal(action, peer, this.#ports(), call(abort.signal));
     } catch (error) {
-      const code = error instanceof FlockerError ? error.code : null;
-      outcome = { kind: "failed", code, message: messageOf(error), indefinite: false };
+      outcome = failureOf(error);
     }
     this.#aborts.delete(abort);
     this.done.push(outcome.kind === "ok" ? action.kind : `${action.kind}: ${outcome.message}`);

@@ -2,14 +2,14 @@ import { AgentCore } from "../../agent/core/agent-core.ts";
 import type { AgentOptions } from "../../agent/core/agent-state.ts";
 import type { Timings } from "../../agent/core/timings.ts";
 import type { AgentEffect, AgentEvent, Outcome } from "../../agent/core/effects.ts";
-import { execute, type Ports } from "../../agent/core/executor.ts";
+import { execute, failureOf, type Ports } from "../../agent/core/executor.ts";
 import { observe } from "../../agent/core/observe.ts";
 import type { PluginAnswer, PluginCall } from "../../agent/core/plugin-call.ts";
 import type { Call } from "../../backends/attachable.ts";
 import type { ClusterId, DatasetId } from "../../domain/ids.ts";
 import type { DatasetRecord } from "../../domain/record.ts";
 import { unreachable } from "../../lib/assert.ts";
-import { type ErrorCode, FlockerError, messageOf } from "../../lib/errors.ts";
+import { FlockerError } from "../../lib/errors.ts";
 import type { Action } from "../../planner/action.ts";
 import type { LocalAction } from "../../planner/local-action.ts";
 import type { NameEntry, RecordEntry } from "../../protocol/agent-messages.ts";
@@ -370,14 +370,8 @@ export class AgentProcess {
   }
 }
 
-/** As the production shell: without a definitive answer the request may still land. */
+/** As in production; here anything but an operating error is a bug, of ours or of the model. */
 function outcomeOf(error: unknown): Outcome {
-  const code: ErrorCode | null = error instanceof FlockerError ? error.code : null;
-  if (code === null) throw error;
-  return {
-    kind: "failed",
-    code,
-    message: messageOf(error),
-    indefinite: ["DEADLINE_EXCEEDED", "BACKEND_UNAVAILABLE", "COMMAND_FAILED"].includes(code),
-  };
+  if (error instanceof FlockerError) return failureOf(error);
+  throw error;
 }
