@@ -8,7 +8,6 @@ import type { ErrorCode } from "../lib/errors.ts";
 export const conditionCodes = {
   WAITING_FOR_NODE: "pending",
   WAITING_FOR_RELEASE: "pending",
-  WAITING_FOR_IDLE: "pending",
   WAITING_FOR_CLAIM: "pending",
   WAITING_FOR_OPERATION: "pending",
   WAITING_FOR_CLEANUP: "pending",
@@ -38,7 +37,6 @@ export const conditionCodes = {
   NODE_WENT_BACK: "error",
   STORE_WENT_BACK: "error",
   TWO_CONTROL_SERVICES: "error",
-  NAME_IN_TRASH: "pending",
   SHADOWED_BY_LOCAL_VOLUME: "warning",
 } as const satisfies Record<string, "pending" | "error" | "warning">;
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { conditionCodes } from "../../src/domain/condition.ts";
-import { errorCodes } from "../../src/lib/errors.ts";
+import { conditionCodes, conditionOfError } from "../../src/domain/condition.ts";
+import { errorCodes, isErrorCode } from "../../src/lib/errors.ts";
 import { sourceFiles } from "../../tools/tidy.ts";
 import { tableRows } from "./markdown.ts";
 
@@ -22,6 +22,21 @@ test("conditions.md has one line for each code, with its kind", () => {
 
   expect(rows.map(([code, kind]) => `${code} ${kind}`).sort()).toEqual(inCode.sort());
   expect(withoutText(rows, 4)).toEqual([]);
+});
+
+test("each condition is set by some code, not only described", () => {
+  const elsewhere = sourceFiles("src")
+    .filter(({ path }) => !/\.test\.ts$|^domain\/condition\.ts$|^lib\/errors\.ts$/.test(path))
+    .map(({ text }) => text)
+    .join("\n");
+  // Those that errors are shown as stand in the table beside the codes.
+  const byError = Object.keys(errorCodes).map((code) =>
+    conditionOfError(isErrorCode(code) ? code : null),
+  );
+  const unset = Object.keys(conditionCodes).filter(
+    (code) => !elsewhere.includes(`"${code}"`) && !byError.some((one) => one === code),
+  );
+  expect(unset).toEqual([]);
 });
 
 test("logs.md has one line for each event and level that the code logs", () => {
