@@ -33,6 +33,9 @@ import { Streams, usageOf } from "./streams.ts";
 
 type Stream = StreamOf & { readonly onBase: boolean };
 
+/** How long a dataset waits for the space of what moves left behind. */
+const tidyMsMax = 5_000;
+
 /** Each volume is a subvolume with a limit; each copy a read-only snapshot. See `LocalBackend`. */
 export class BtrfsBackend implements LocalBackend {
   readonly capabilities = {
@@ -228,7 +231,8 @@ export class BtrfsBackend implements LocalBackend {
     const args = [datasetId, except ?? "none", live?.sealedFor ?? "none"];
     const passed = passedBy(live, found).filter((name) => name !== `${except}.delta`);
     await this.#pool.run(discardPartialScript, [...args, ...passed], call);
-    await this.#sweep(call);
+    // It is done in passing: the next user of the dataset does not wait for a disk to be tidied.
+    await this.#sweep(call, tidyMsMax);
   }
 
   async discard(datasetId: DatasetId, call: Call): Promise<void> {
@@ -291,15 +295,16 @@ export class BtrfsBackend implements LocalBackend {
   }
 
   /**
-   * Waits for the space of what was removed. It comes when nobody has anything of it open any more:
-   * at the deadline it is not there yet, and is not counted as free.
+   * Waits for the space of what was removed. It comes when nobody has anything of it open any more,
+   * and of much data late: when the time is over it is not there yet, and is not counted as free.
    */
-  async #sweep(call: Call): Promise<void> {
+  async #sweep(call: Call, spaceMsMax = call.deadlineMs): Promise<void> {
     const { stdout } = await this.#pool.run(sweepScript, [], call);
     const ids = stdout.split("\n").filter((id) => /^\d+$/.test(id));
     if (ids.length === 0) return;
     const { path } = this.#pool;
-    const { signal, deadlineMs } = call;
+    const { signal } = call;
+    const deadlineMs = Math.min(call.deadlineMs, spaceMsMax);
     try {
       await exec("btrfs", ["subvolume", "sync", path, ...ids], { signal, deadlineMs });
     } catch (error) {
