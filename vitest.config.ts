@@ -43,6 +43,7 @@ export default defineConfig({
           name: "matrix",
           include: ["tests/matrix/**/*.test.ts"],
           pool: "forks",
+          fileParallelism: false,
           hookTimeout: 600_000,
         },
       },

@@ -147,6 +147,9 @@ export function useCluster(options: ClusterOptions): Cluster {
   afterEach(async ({ task }) => {
     if (task.result?.state === "fail") console.error(await cluster.logs());
   });
-  afterAll(() => cluster.down(), 120_000);
+  afterAll(async () => {
+    // Those of another run of this file, for which `up` was refused, are not ours to remove.
+    if (cluster.bed.busyWith() === null) await cluster.down();
+  }, 120_000);
   return cluster;
 }
