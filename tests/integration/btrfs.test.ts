@@ -7,6 +7,7 @@ import { directoryProbe as files } from "../../src/backends/conformance/director
 import {
   kinds,
   moveOver,
+  newIdentity,
   newLive,
   newReceived,
   type Place,
@@ -214,6 +215,30 @@ describe("a full volume", () => {
     rmSync(join(bench.otherBackend.livePath(datasetId), "data/filled"));
     await bench.otherBackend.sync(datasetId, bench.call);
     await files.write(there, "file", "room again");
+  });
+});
+
+describe("a full pool", () => {
+  test("lets what is in it be sealed, moved away and opened again", async () => {
+    await using bench = await btrfsBench();
+    const { backend } = bench;
+    const { datasetId, sizeBytes, at } = await newLive(bench, "kept");
+    const filler = newIdentity(bench);
+    const other = { datasetId: filler.datasetId, identity: filler, sizeBytes: 2 * poolBytes };
+    await backend.create(other, bench.call);
+    const full = { backend, datasetId: filler.datasetId };
+    await fill(full, poolBytes);
+    // What is left for the tails of files.
+    const script = 'for n in $(seq 4000); do head -c 3000 /dev/zero > "$1/$n" || exit 0; done';
+    run("sh", "-c", `(${script}) 2>/dev/null; sync -f "$1"`, "sh", dataOf(full, ""));
+    expect((await backend.usage(bench.call)).freeBytes).toBe(0);
+
+    const move = bench.newOp();
+    await moveOver(bench, { datasetId, move });
+    expect(await kinds(at, bench.call)).toEqual(["sealed"]);
+    expect(await backend.changedSinceSeal(datasetId, bench.call)).toBe(false);
+    await backend.reopen({ datasetId, sizeBytes }, bench.call);
+    expect(await files.read(at, "file")).toBe("kept");
   });
 });
 

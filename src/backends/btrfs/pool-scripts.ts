@@ -23,6 +23,9 @@ shift 2
 
 # The subvolume that volume $1 is at present; fails when there is none.
 current() { readlink -- "live/$1/volume" 2>/dev/null; }
+# A line as the target of a link: a full pool has room for one, and none for a file.
+note() { ln -sfn -- "$2" "$1"; }
+noted() { readlink -- "$1" 2>/dev/null || cat -- "$1" 2>/dev/null; }
 subvolume() { [ -d "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %i -- "$1")" = 256 ]; }
 readonly_() { [ "$(btrfs property get -ts "$1" ro)" = ro=true ]; }
 # Only its own: a snapshot leaves out what stands inside of it.
@@ -119,7 +122,7 @@ one() {
 if [ -L "live/$1/volume" ]; then
   v=$(current "$1")
   seal=-
-  [ ! -f "live/$1/sealed" ] || seal=$(sed -n "s|^$v ||p" "live/$1/sealed")
+  seal=$(noted "live/$1/sealed" | sed -n "s|^$v ||p")
   one live "$v" "live/$1/$v" "\${seal:--}"
 elif [ -e "live/$1/volume" ]; then
   printf 'live\\t-\\t-\\t-\\n'
@@ -143,7 +146,7 @@ mkdir -p -m 0700 "live/$1"
 drop "live/$1/$2"
 btrfs subvolume create "live/$1/$2" >/dev/null
 limit "live/$1/$2" "$3"
-printf '%s\\n' "$3" > "live/$1/limit"
+note "live/$1/limit" "$3"
 chmod 0700 "live/$1/$2"
 mkdir "live/$1/$2/data"
 chmod 0777 "live/$1/$2/data"
@@ -164,7 +167,7 @@ drop "live/$1/$2"
 btrfs subvolume snapshot "$4" "live/$1/$2" >/dev/null
 [ -z "$5" ] || printf '%s' "$5" | base64 -d > "live/$1/$2/identity"
 limit "live/$1/$2" "$3"
-printf '%s\\n' "$3" > "live/$1/limit"
+note "live/$1/limit" "$3"
 switch "$1" "$2"
 rm -f -- "live/$1/sealed"
 dropOthers "$1" "$2"
@@ -177,14 +180,14 @@ dropOthers "$1" "$2"
 export const reopenScript = `
 v=$(current "$1") || exit ${poolStatus.notFound}
 readonly_ "live/$1/$v" || exit 0
-set -- "$1" "$2" "\${3:-$(cat "live/$1/limit")}" "live/$1/$v" ""
+set -- "$1" "$2" "\${3:-$(noted "live/$1/limit")}" "live/$1/$v" ""
 ${snapshotScript}`;
 
 /** Seal of dataset $1 for move $2; see \`LocalBackend.seal\`. */
 export const sealScript = `
 v=$(current "$1") || exit ${poolStatus.notFound}
 s=sent/$1/$2.delta
-if [ -d "$s" ] && [ "$(cat "live/$1/sealed" 2>/dev/null)" = "$v $2" ]; then
+if [ -d "$s" ] && [ "$(noted "live/$1/sealed")" = "$v $2" ]; then
   sync -f .
   if untouched "$s/volume" && [ "$(changed "live/$1/$v")" = "$(made "$s/volume")" ]; then exit 0; fi
 fi
@@ -203,7 +206,7 @@ btrfs property set -ts "live/$1/$v" ro true
 same
 remove "$s"
 mv -T -- "$s.new" "$s"
-printf '%s %s\\n' "$v" "$2" > "live/$1/sealed.new"
+note "live/$1/sealed.new" "$v $2"
 sync -f .
 mv -T -- "live/$1/sealed.new" "live/$1/sealed"
 sync -f .
@@ -211,7 +214,7 @@ sync -f .
 
 export const changedScript = `
 v=$(current "$1") || exit ${poolStatus.notFound}
-move=$(sed -n "s|^$v ||p" "live/$1/sealed" 2>/dev/null) || :
+move=$(noted "live/$1/sealed" | sed -n "s|^$v ||p")
 [ -n "$move" ] || exit ${poolStatus.notFound}
 sync -f .
 s=sent/$1/$move.delta/volume
@@ -230,7 +233,7 @@ slot() {
     iflag=fullblock oflag=nofollow conv=notrunc,nocreat,fsync status=none
 }
 if ! slot "$@" 2>/dev/null; then
-  bytes=$(cat "live/$1/limit")
+  bytes=$(noted "live/$1/limit")
   limit "live/$1/$v" "$((bytes + 1048576))"
   slot "$@"
   limit "live/$1/$v" "$bytes"
@@ -240,7 +243,7 @@ fi
 /** Bytes of the live volume of dataset $1; nothing when there is none. */
 export const usedScript = `
 v=$(current "$1") || exit 0
-grep -qs "^$v " "live/$1/sealed" || qgroup "live/$1/$v" 2
+noted "live/$1/sealed" | grep -qs "^$v " || qgroup "live/$1/$v" 2
 `;
 
 export const syncScript = `
