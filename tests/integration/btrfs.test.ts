@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, renameSync, rmSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -257,6 +257,30 @@ describe("a volume with subvolumes of its own", () => {
     expect(await kinds(at, bench.call)).toEqual(["live"]);
     await bench.backend.destroy(datasetId, bench.call);
     expect(await kinds(at, bench.call)).toEqual([]);
+  });
+});
+
+describe("subvolumes inside of a volume", () => {
+  test("come with it when it is rescued, and stay when it was made read-only by hand", async () => {
+    await using bench = await btrfsBench();
+    const { backend } = bench;
+    const { datasetId, identity, sizeBytes, at } = await newLive(bench);
+    for (const name of ["one", "one/inner"]) {
+      run("btrfs", "subvolume", "create", dataOf(at, name));
+      writeFileSync(dataOf(at, `${name}/file`), name);
+    }
+    run("btrfs", "property", "set", "-ts", realpathSync(backend.livePath(datasetId)), "ro", "true");
+    const stamped = { ...identity, generation: 1 };
+    await expect(backend.stamp(stamped, bench.call)).rejects.toThrow("data/one");
+    expect(await files.read(at, "one/file")).toBe("one");
+
+    await backend.diverge(datasetId, null, bench.call);
+    const to = newIdentity(bench);
+    const rescued = { datasetId: to.datasetId, sizeBytes, identity: to };
+    await backend.rescue(datasetId, rescued, bench.call);
+    const there = { backend, datasetId: to.datasetId };
+    expect(await files.read(there, "one/inner/file")).toBe("one/inner");
+    await files.write(there, "one/file", "used");
   });
 });
 

@@ -280,10 +280,11 @@ export class BtrfsBackend implements LocalBackend {
   }
 
   async #reopen(datasetId: DatasetId, limit: string, call: Call): Promise<void> {
-    const { notFound: gone } = poolStatus;
+    const { notFound: gone, nested } = poolStatus;
     const args = [datasetId, `reopened.${randomUUID()}`, limit];
-    const { status } = await this.#pool.run(reopenScript, args, call, [gone]);
+    const { status, stdout } = await this.#pool.run(reopenScript, args, call, [gone, nested]);
     if (status === gone) throw notFound(datasetId, "sealed volume");
+    if (status === nested) throw nestedVolumes(datasetId, stdout);
   }
 
   async #snapshot(args: readonly string[], call: Call): Promise<void> {

@@ -33,6 +33,14 @@ single() {
   nested=$(btrfs subvolume list -o "$1" | sed 's|.* path ||')
   [ -z "$nested" ] || { printf '%s\\n' "$nested"; exit ${poolStatus.nested}; }
 }
+# Snapshots of what stands inside of $1, in their places in $2, which its snapshot leaves empty.
+within() {
+  [ -n "$(btrfs subvolume list -o "$1")" ] || return 0
+  (cd -- "$1" && find . -mindepth 1 -inum 256 -type d) | sort | while IFS= read -r each; do
+    rmdir -- "$2/$each"
+    btrfs subvolume snapshot "$1/$each" "$2/$each" >/dev/null
+  done
+}
 # Number of the transaction that changed it last, and of the one that made it.
 changed() { btrfs subvolume show "$1" | sed -n 's/^[[:space:]]*Generation:[[:space:]]*//p'; }
 made() { btrfs subvolume show "$1" | sed -n 's/^[[:space:]]*Gen at creation:[[:space:]]*//p'; }
@@ -157,7 +165,7 @@ dropOthers "$1" "$2"
 
 /**
  * A writable snapshot of $4, named $2, becomes the volume of dataset $1 with limit $3; with $5 it
- * gets that identity block (base64).
+ * gets that identity block (base64), and what stands inside of it comes with it.
  */
 export const snapshotScript = `
 case $4 in diverged/*) set -- "$1" "$2" "$3" "$(aside "$4")" "$5" ;; esac
@@ -165,7 +173,10 @@ subvolume "$4" || exit ${poolStatus.notFound}
 mkdir -p -m 0700 "live/$1"
 drop "live/$1/$2"
 btrfs subvolume snapshot "$4" "live/$1/$2" >/dev/null
-[ -z "$5" ] || printf '%s' "$5" | base64 -d > "live/$1/$2/identity"
+if [ -n "$5" ]; then
+  within "$4" "live/$1/$2"
+  printf '%s' "$5" | base64 -d > "live/$1/$2/identity"
+fi
 limit "live/$1/$2" "$3"
 note "live/$1/limit" "$3"
 switch "$1" "$2"
@@ -180,6 +191,7 @@ dropOthers "$1" "$2"
 export const reopenScript = `
 v=$(current "$1") || exit ${poolStatus.notFound}
 readonly_ "live/$1/$v" || exit 0
+single "live/$1/$v" # What was made read-only by hand may have some.
 set -- "$1" "$2" "\${3:-$(noted "live/$1/limit")}" "live/$1/$v" ""
 ${snapshotScript}`;
 
