@@ -29,7 +29,7 @@ export function deletionStep(record: DatasetRecord, event: DeletionEvent): Datas
   }
 }
 
-/** Deleted, and nothing has begun that cannot be undone: no op is open (design 4.4). */
+/** Deleted, and nothing has begun that cannot be undone: no op is open (ADR 0009). */
 export function isRestorable({ deletion, op }: DatasetRecord): boolean {
   return deletion !== null && deletion.phase !== "gone" && op === null;
 }

@@ -8,7 +8,7 @@ export const pinned = "/dev/fd/9";
 
 /**
  * The kernel never gives the number of a device away while somebody has it open: what the
- * descriptor leads to is that disk or nothing, whatever its path leads to by now (hazards F26). 9
+ * descriptor leads to is that disk or nothing, whatever its path leads to by now. 9
  * is the last that a plain shell knows; the lower ones are taken, one of them by the lock.
  */
 const pin = `

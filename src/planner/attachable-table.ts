@@ -49,7 +49,7 @@ function missing(record: DatasetRecord): Decision {
 
 /**
  * An attachment of a volume that the storage does not show may still stand: not seen is no proof
- * that it was given back (design 4.2, 4.7). Whoever deletes the dataset has given the volume up.
+ * that it was given back. Whoever deletes the dataset has given the volume up.
  */
 function unseen(record: DatasetRecord, otherwise: Decision): Decision {
   return record.volume.kind === "exists" && record.deletion === null ? missing(record) : otherwise;

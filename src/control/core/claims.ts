@@ -51,7 +51,7 @@ function advanceOp(state: CoreState, datasetId: DatasetId, nowMs: number): void 
     if (op.vanishedAtMs === null) return;
     const operationMsMax = state.pool(record.pool)?.capabilities.operationMsMax;
     // Counted while we run: what happened before our start cannot be known to have waited. An
-    // instant that is still to come was told by a clock that was set back since (hazard F20).
+    // instant that is still to come was told by a clock that was set back since.
     const isOurs = op.vanishedAtMs >= state.startedAtMs && op.vanishedAtMs <= nowMs;
     const sinceMs = isOurs ? op.vanishedAtMs : state.startedAtMs;
     if (operationMsMax === undefined || nowMs < sinceMs + operationMsMax) return;
