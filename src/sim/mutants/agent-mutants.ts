@@ -84,6 +84,16 @@ export function laggingNames(): AgentFlaws {
   };
 }
 
+/** Without a connection every name is denied, as if nobody had told it. */
+export const deniesCutOff: AgentFlaws = {
+  event: (event, agent) => {
+    if (event.kind !== "called" || event.call.kind !== "get") return event;
+    if (agent.core.state.link !== null) return event;
+    agent.around.answered(event.callId, { kind: "error", message: "There is no such volume." });
+    return null;
+  },
+};
+
 /** A Mount's wish outlives it, and what it won is not given back. */
 export const oldWishes: AgentFlaws = {
   timings: { ...timings, lingerMs: 0 },

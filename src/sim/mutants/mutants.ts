@@ -2,6 +2,7 @@ import { timings } from "../../agent/core/timings.ts";
 import { noFlaws } from "../world/world.ts";
 import {
   absentCreates,
+  deniesCutOff,
   laggingNames,
   noUserHold,
   nothingIsLate,
@@ -101,6 +102,13 @@ export const mutants: readonly Mutant[] = [
     checker: "K9",
     traits: shared,
     flaws: () => ({ ...noFlaws, agent: laggingNames() }),
+  },
+  {
+    name: "b31",
+    says: "a known name is denied while the control service is away",
+    checker: "K9",
+    traits: { ...shared, controlFaultMs: 8_000 },
+    flaws: () => ({ ...noFlaws, agent: deniesCutOff }),
   },
   {
     name: "b32",
