@@ -35,6 +35,17 @@ export function reconcileUsers(state: AgentState, local: Local, nowMs: number): 
   lookAgain(state, local, nowMs);
 }
 
+/**
+ * Users that something shows, or that came after the last look. An engine that was killed never
+ * ends the others; a removal need not wait for them, as it takes nothing: the volume is given back
+ * only once they have ended too.
+ */
+export function evidentUsers(state: AgentState, local: Local, nowMs: number): number {
+  const look = lookForUsers(state, local, nowMs);
+  if (look === null || look.found || look.created) return local.users.size;
+  return [...local.users.values()].filter(({ sinceMs }) => sinceMs >= look.atMs).length;
+}
+
 function isPresent({ timings }: AgentState, { sinceMs }: User, look: Look): boolean {
   if (look.found || look.atMs < sinceMs + timings.userHoldMs) return true;
   // One that an engine's crash left behind stays "created" for ever.

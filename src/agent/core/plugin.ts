@@ -3,6 +3,7 @@ import type { DatasetId } from "../../domain/ids.ts";
 import { anonymousName } from "../../domain/record.ts";
 import type { Answer, CreateOptions, Request } from "../../protocol/agent-messages.ts";
 import type { AgentState, PendingRequest } from "./agent-state.ts";
+import { evidentUsers } from "./containers.ts";
 import { kick } from "./dataset-loop.ts";
 import { abandonMount, mount, unmount, why } from "./mounts.ts";
 import {
@@ -36,7 +37,7 @@ export function called(state: AgentState, callId: number, call: PluginCall, nowM
       return create(state, callId, call, nowMs);
     case "remove": {
       const id = state.names.get(call.name);
-      const users = id === undefined ? 0 : state.local(id).users.size;
+      const users = id === undefined ? 0 : evidentUsers(state, state.local(id), nowMs);
       if (users > 0) {
         const message = `Volume ${call.name} is in use on this node by ${users} mount(s).`;
         return answer({ kind: "error", message });

@@ -146,3 +146,38 @@ describe("a user without an Unmount", () => {
     expect(droppedAfterS(agent, { containers })).toBeGreaterThan(300 + 60);
   });
 });
+
+function removal(agent: TestAgent): readonly string[] {
+  agent.effects.length = 0;
+  agent.step({ kind: "called", callId: 9, call: { kind: "remove", name: volumeName } });
+  return agent.effects.map((effect) =>
+    effect.kind === "answer" ? effect.answer.kind : effect.kind,
+  );
+}
+
+function looked(agent: TestAgent, containers: readonly ContainerSeen[], holders = 0): void {
+  agent.nowMs += 1_000;
+  agent.engine(containers);
+  agent.see("shown", holders);
+}
+
+describe("a removal that the engine asks for", () => {
+  test("is refused while somebody shows a user, or nobody has looked since the Mount", () => {
+    expect(removal(mounted())).toEqual(["error"]);
+    for (const state of ["running", "created"] as const) {
+      const agent = mounted();
+      looked(agent, [container(state)]);
+      expect(removal(agent)).toEqual(["error"]);
+    }
+    const held = mounted();
+    looked(held, [], 1);
+    expect(removal(held)).toEqual(["error"]);
+  });
+
+  test("is asked for at once when an engine that was killed left its user; nothing is taken from it", () => {
+    const agent = mounted();
+    looked(agent, []);
+    expect(removal(agent)).toEqual(["send"]);
+    expect(agent.users()).toEqual(["user"]);
+  });
+});
