@@ -30,3 +30,20 @@ export class Excused {
     return this.#nodes.has(`${dataset} ${node}`);
   }
 }
+
+/** Whose destruction a store that was set back has forgotten: it is made anew, and empty. */
+export class Undone {
+  readonly #destroyed = new Set<string>();
+
+  /** The datasets of which that is so from here on. */
+  see(event: WorldEvent): readonly string[] {
+    if (event.kind === "volume_destroyed") this.#destroyed.add(event.dataset);
+    if (event.kind === "copy_removed" && event.how === "destroy" && event.left.length === 0) {
+      this.#destroyed.add(event.dataset);
+    }
+    if (event.kind !== "store_opened" || !event.restored) return [];
+    const anew = [...this.#destroyed];
+    this.#destroyed.clear();
+    return anew;
+  }
+}

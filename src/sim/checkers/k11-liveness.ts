@@ -14,7 +14,9 @@ export class Reached implements Checker {
         ? null
         : `${event.dataset} did not come to ${event.wantedOn} in time: ${event.detail}`;
     }
-    // A person's word that a node is gone takes a dataset elsewhere: that is a request as well.
+    // A person's word that a node is gone takes a dataset elsewhere, and so does a store that was
+    // set back: these are requests as well.
+    if (event.kind === "store_opened" && event.restored) this.#unasked.clear();
     if (event.kind === "override" || event.kind === "loss_accepted") {
       this.#unasked.delete(event.dataset);
     }

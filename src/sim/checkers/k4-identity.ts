@@ -1,5 +1,6 @@
 import type { WorldEvent } from "../world/world-event.ts";
 import type { Checker } from "./checker.ts";
+import { Undone } from "./excused.ts";
 
 type LocalShown = Extract<WorldEvent, { readonly kind: "local_shown" }>;
 
@@ -15,6 +16,7 @@ export class Descent implements Checker {
    * was under way there may still come, of the contents as that node had them.
    */
   readonly #taken = new Map<string, number>();
+  readonly #undone = new Undone();
 
   /** Of local volumes: as what each was shown last, and of which an older copy may be chosen. */
   readonly #last = new Map<string, number>();
@@ -29,6 +31,7 @@ export class Descent implements Checker {
   }
 
   see(event: WorldEvent): string | null {
+    for (const dataset of this.#undone.see(event)) this.#first.delete(dataset);
     if (event.kind === "override" && event.advisory) {
       this.#accepted.add(event.dataset);
       this.#taken.set(`${event.dataset} ${event.node}`, event.generation);

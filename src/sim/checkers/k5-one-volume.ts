@@ -1,5 +1,6 @@
 import type { WorldEvent } from "../world/world-event.ts";
 import type { Checker } from "./checker.ts";
+import { Undone } from "./excused.ts";
 
 /** mkfs never writes on data, and at most one volume of a dataset is ever shown. */
 export class OneVolume implements Checker {
@@ -8,8 +9,14 @@ export class OneVolume implements Checker {
   readonly #shown = new Map<string, string>();
   /** Where a person accepted the loss: a mkfs that was under way there may still write. */
   readonly #accepted = new Set<string>();
+  readonly #undone = new Undone();
+  readonly #anew = new Set<string>();
 
   see(event: WorldEvent): string | null {
+    for (const dataset of this.#undone.see(event)) {
+      this.#shown.delete(dataset);
+      this.#anew.add(dataset);
+    }
     if (event.kind === "override" && event.advisory) {
       this.#accepted.add(`${event.dataset} ${event.node}`);
     }
@@ -20,6 +27,7 @@ export class OneVolume implements Checker {
     }
     if (event.kind === "mkfs_written") {
       this.judged += 1;
+      if (this.#anew.delete(event.dataset)) return null;
       return event.shownBefore && !this.#accepted.has(`${event.dataset} ${event.node}`)
         ? `mkfs on ${event.node} wrote on ${event.ref} of ${event.dataset}, which was shown before`
         : null;

@@ -19,7 +19,10 @@ export class Configuration implements Checker {
     if (event.restored) {
       // A person took it back: what is there from here on counts.
       for (const id of this.#created) if (!event.known.has(id)) this.#created.delete(id);
-      for (const id of this.#deleted) if (event.live.has(id)) this.#deleted.delete(id);
+      // What it does not know, an agent may.
+      for (const id of this.#deleted) {
+        if (event.live.has(id) || !event.known.has(id)) this.#deleted.delete(id);
+      }
       return null;
     }
     this.judged += 1;

@@ -114,6 +114,8 @@ export class Witness {
     // rests where it is not ordered to be was taken there by a wish that has ended.
     const { claim, primary } = record;
     const asked =
+      // Its name went to a younger one in a recovery; users who asked for it said that name.
+      nameOf(record) === null ||
       (claim?.before === null && primary === to) ||
       context.nowMs - askedAtMs < requestMs ||
       this.#waits(record, to);
