@@ -204,6 +204,8 @@ export type ControlMessage =
       readonly entries: readonly NameEntry[];
       readonly removed: readonly string[];
     }
+  /** Nodes that joined since the welcome: recovery of a lost store waits for them, too. */
+  | { readonly kind: "nodes"; readonly nodes: readonly NodeId[] }
   /** Names that a local volume of some node hides, in words for people; whole list, empty first. */
   | {
       readonly kind: "shadows";

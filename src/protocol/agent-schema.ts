@@ -232,6 +232,7 @@ export const controlMessageSchemas = {
     entries: list(nameEntry),
     removed: list(line),
   }),
+  nodes: Type.Object({ kind: Type.Literal("nodes"), nodes: list(nodeId) }),
   shadows: Type.Object({
     kind: Type.Literal("shadows"),
     entries: list(Type.Object({ name: line, message: text })),

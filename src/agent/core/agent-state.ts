@@ -188,6 +188,7 @@ export class AgentState {
     this.timings = options.timings ?? timings;
     this.seen = options.cluster?.seen ?? null;
     this.#inherited = new Map(options.cluster?.generations);
+    for (const node of options.cluster?.nodes ?? []) this.nodes.add(node);
     for (const { name, datasetId } of options.cluster?.names ?? []) this.names.set(name, datasetId);
     for (const [id, generation] of options.cluster?.generations ?? []) {
       this.generations.set(id, generation);

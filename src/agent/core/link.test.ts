@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { parseDatasetId, parseNodeId, parseVolumeRef } from "../../domain/ids.ts";
 import type { Action } from "../../planner/action.ts";
 import type { Mode } from "../../protocol/agent-messages.ts";
+import { AgentState } from "./agent-state.ts";
 import { helloOf } from "./link.ts";
 import { heldRecord, TestAgent, volumeName } from "./test-agent.ts";
 
@@ -93,6 +94,18 @@ test("a claim on what is attached to a node without one is given back, once noth
   agent.mount(1, "m1");
   agent.see("shown");
   expect(agent.users()).toEqual([]);
+});
+
+test("a hello names every node that the agent, or the process before it, was ever told of", () => {
+  const agent = new TestAgent();
+  const other = parseNodeId("00000000-0000-4000-8000-0000000000ff");
+  agent.connect([heldRecord]);
+  agent.receive({ kind: "nodes", nodes: [other] });
+  expect(helloOf(agent.core.state).nodes).toEqual([other]);
+
+  const files = agent.effects.flatMap((one) => (one.kind === "persist_cluster" ? [one.file] : []));
+  const next = new AgentState({ ...agent.core.state.options, cluster: files.at(-1) ?? null });
+  expect(helloOf(next).nodes).toEqual([other]);
 });
 
 test("an Unmount ends its user though the name is another dataset's by now", () => {

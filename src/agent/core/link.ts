@@ -104,6 +104,9 @@ export function received(state: AgentState, message: ControlMessage, nowMs: numb
       return records(state, message, nowMs);
     case "names":
       return names(state, message);
+    case "nodes":
+      for (const node of message.nodes) state.nodes.add(node);
+      return state.persistCluster(null);
     case "shadows":
       state.shadows.clear();
       for (const { name, message: text } of message.entries) state.shadows.set(name, text);

@@ -190,6 +190,7 @@ function admit(state: CoreState, connection: ConnectionId, message: Hello, nowMs
   const recovered = collectHoldings(state, session, message, nowMs);
   for (const id of supersedeUnclaimed(state, message)) touched.add(id);
   welcome(state, session, message, nowMs);
+  if (former === undefined) tellOthers(state, session);
   for (const record of state.records.values()) {
     // With a claim elsewhere too: its holder must hear that the one it waits for is back.
     const has = liveCopy(record)?.node === message.node;
@@ -303,6 +304,13 @@ function welcome(state: CoreState, session: Session, message: Hello, nowMs: numb
   }
   pushAllRecords(state, session, (record) => wantedBy(state, record, nowMs), message.recordsDigest);
   sendShadows(state, session);
+}
+
+/** On an empty store the agents are the only registry of nodes: each one has to know them all. */
+function tellOthers(state: CoreState, { connection, node }: Session): void {
+  for (const other of state.sessions.keys()) {
+    if (other !== connection) state.send(other, { kind: "nodes", nodes: [node] });
+  }
 }
 
 /** Where the agent's last seen point lies outside of this store's own history (ADR 0007). */
