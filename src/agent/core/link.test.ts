@@ -108,6 +108,18 @@ test("a hello names every node that the agent, or the process before it, was eve
   expect(helloOf(next).nodes).toEqual([other]);
 });
 
+test("a hello calls mounted what a child of an earlier process still works on under our claim", () => {
+  const agent = new TestAgent();
+  agent.connect([heldRecord]);
+  const isMounted = (): readonly boolean[] =>
+    helloOf(agent.core.state).holdings.map(({ mounted }) => mounted);
+  const look = { kind: "unknown", reason: "a child that was given up" } as const;
+  agent.step({ kind: "observed", datasetId, observed: { ...look, busy: true } });
+  expect(isMounted()).toEqual([true]);
+  agent.step({ kind: "observed", datasetId, observed: { ...look, busy: false } });
+  expect(isMounted()).toEqual([false]);
+});
+
 test("an Unmount ends its user though the name is another dataset's by now", () => {
   const agent = new TestAgent();
   agent.connect([heldRecord]);

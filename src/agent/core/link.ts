@@ -51,11 +51,7 @@ function holdings(state: AgentState): readonly Holding[] {
   ]);
   return [...ids].sort().map((datasetId) => {
     const local = state.datasets.get(datasetId);
-    const see = local?.observed ?? null;
-    const mounted =
-      see === null
-        ? state.options.mounted.includes(datasetId)
-        : see.kind === "mounted" || see.kind === "shown";
+    const mounted = mayBeMounted(state, datasetId);
     return {
       datasetId,
       name: nameOfId.get(datasetId) ?? null,
@@ -66,6 +62,17 @@ function holdings(state: AgentState): readonly Holding[] {
       copies: local?.found?.copies ?? [],
     };
   });
+}
+
+/** What a child of an earlier process still works on may be, or become so: nobody could look. */
+function mayBeMounted(state: AgentState, datasetId: Holding["datasetId"]): boolean {
+  const see = state.datasets.get(datasetId)?.observed ?? null;
+  if (see?.kind === "unknown" && see.busy) {
+    const { node, bootId } = state.options;
+    const claim = state.records.get(datasetId)?.record.claim ?? null;
+    if (claim?.node === node && claim.era === bootId) return true;
+  } else if (see !== null) return ["mounted", "shown", "held"].includes(see.kind);
+  return state.options.mounted.includes(datasetId);
 }
 
 /** A connection was opened: no session counts before the next welcome. */
