@@ -137,3 +137,30 @@ test("an agent that was served by another store meanwhile is not taken for one t
   expect(probes(recovering)).toEqual([]);
   expect(conditionOf(recovering)).toBeNull();
 });
+
+test("a machine that was set back with its disks is well again from its next boot on", () => {
+  const { core, hello } = acknowledged();
+  core.disconnected("a1", 4);
+  core.receive("a2", hello, 5);
+  core.probed("a2", true, 6);
+  expect(conditionOf(core)).toBe("NODE_WENT_BACK");
+  core.disconnected("a2", 7);
+
+  const rebooted = { ...hello, bootId: parseBootId(uuid(21)), instance: uuid(22) };
+  core.receive("a3", rebooted, 8);
+  core.disconnected("a3", 9);
+  core.receive("a4", rebooted, 10);
+  expect(conditionOf(core)).toBeNull();
+});
+
+test("a settled clash does not make a machine well that was set back", () => {
+  const { core, hello } = acknowledged();
+  core.disconnected("a1", 4);
+  core.receive("a2", hello, 5);
+  core.probed("a2", true, 6);
+  core.receive("x", { ...hello, fingerprint: "another", instance: uuid(23) }, 7);
+  expect(conditionOf(core)).toBe("NODE_ID_CLASH");
+
+  core.replaceNode(node, 8);
+  expect(conditionOf(core)).toBe("NODE_WENT_BACK");
+});

@@ -153,7 +153,7 @@ function admit(state: CoreState, connection: ConnectionId, message: Hello, nowMs
     bootId: message.bootId,
     formerBootIds: formerBoots(former, message),
     session: (former?.session ?? 0) + 1,
-    ackedRevision: former?.ackedRevision ?? 0,
+    ackedRevision: acknowledged(state, former, message),
     ackedStoreId: former?.ackedStoreId ?? state.storeId,
     host: message.address.host,
     pools: message.pools,
@@ -199,6 +199,16 @@ function admit(state: CoreState, connection: ConnectionId, message: Hello, nowMs
       pump(state, record.datasetId, nowMs);
     }
   }
+}
+
+/** What its disks remember is what counts from a boot on: they may have been set back as well. */
+function acknowledged(
+  state: CoreState,
+  former: NodeEntry | undefined,
+  { bootId, seen }: Hello,
+): number {
+  if (former === undefined || former.bootId === bootId) return former?.ackedRevision ?? 0;
+  return seen?.storeId === state.storeId ? Math.min(former.ackedRevision, seen.revision) : 0;
 }
 
 /** Why a node gets no claims, as the registry has it. */

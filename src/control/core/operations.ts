@@ -6,7 +6,7 @@ import { FlockerError } from "../../lib/errors.ts";
 import { pump } from "./claims.ts";
 import type { CoreState } from "./core-state.ts";
 import { assertWritable } from "./create.ts";
-import { endSession, setCondition } from "./hello.ts";
+import { conditionOf, endSession, setCondition } from "./hello.ts";
 import { hasPool, waitingMoves } from "./moves.ts";
 import { pushName } from "./push.ts";
 import { endWhenHeard, lostText } from "./recovery.ts";
@@ -212,7 +212,8 @@ export function replaceNode(state: CoreState, nodeId: NodeId, nowMs: number): No
   const promoted = promotedBy(state, ended, nodeId);
   const by = settled.fingerprint;
   state.audit(nowMs, { kind: "node_replaced", nodeId, by, datasets: ended, promoted });
-  if (session !== null) setCondition(state, session, null);
+  // A machine that was set back stays so until it was rebooted, whichever one it is.
+  if (session !== null) setCondition(state, session, conditionOf(settled));
   for (const datasetId of state.records.keys()) pump(state, datasetId, nowMs);
   return settled;
 }
