@@ -207,7 +207,8 @@ function endedWithout(
  */
 export function heldAt(record: DatasetRecord, node: NodeId): DatasetRecord {
   const live = liveCopy(record);
-  if (live?.node === node) return { ...record, move: null };
+  // Who has not said that it made the first one may not have made it.
+  if (live?.node === node || record.volume.kind !== "exists") return { ...record, move: null };
   const others = record.copies
     .filter((one) => one.node !== node || one.role === "diverged")
     .map((one) => (one === live ? { ...one, role: "fallback" as const } : one));

@@ -22,19 +22,24 @@ export type Found = {
 export function recoverCopies(record: DatasetRecord, found: Found): DatasetRecord {
   if (record.poolKind !== "local" || record.volume.kind === "gone") return record;
   const node = liveNode(record, found);
-  if (node === null) return record.move === null ? record : { ...record, move: null };
+  const isMade = record.volume.kind === "exists" || generationOf(allOf(found), whole) >= 0;
+  if (node === null || !isMade) return record.move === null ? record : { ...record, move: null };
   const known = record.copies.filter((one) => one.node !== node || one.role === "diverged");
   const nodes = new Set([...known.map((one) => one.node), ...found.copies.keys()]);
   nodes.delete(node);
   const here = record.copies.filter((one) => one.node === node && one.role === "diverged");
   const others = [...nodes].sort().flatMap((other) => othersOf(record, other, found));
-  const all = [...found.copies.values()].flat().map(({ generation }) => generation ?? 0);
+  const all = allOf(found).map(({ generation }) => generation ?? 0);
   return {
     ...record,
     generation: Math.max(record.generation, ...all),
     move: null,
     copies: [live(record, node, found), ...here, ...others],
   };
+}
+
+function allOf({ copies }: Found): readonly FoundCopy[] {
+  return [...copies.values()].flat();
 }
 
 function liveNode(record: DatasetRecord, found: Found): NodeId | null {

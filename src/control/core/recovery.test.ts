@@ -100,6 +100,19 @@ describe("recovery of a sealed move", () => {
 });
 
 describe("recovery of a local dataset", () => {
+  test("of which no copy was made yet leaves its first one to be made", () => {
+    const before = new LocalBed();
+    before.create({ datasetId: before.id, metadata: { name: "db" } });
+    const { record } = before;
+    const bed = recovering(before, []);
+    const holding = { datasetId: bed.id, name: "db", generation: 1, mounted: false } as const;
+    bed.hello(a, { holdings: [{ ...holding, claim: 1, record, copies: [] }] });
+    heard(bed, b, []);
+    heard(bed, c, []);
+    expect(bed.record).toMatchObject({ claim: { node: a }, volume: { kind: "creating" } });
+    expect(bed.record.copies).toEqual([]);
+  });
+
   test("leaves it with whoever has it mounted, and keeps another live copy for a person", () => {
     const before = new LocalBed().heldByA();
     const bed = recovering(before);
