@@ -13,7 +13,7 @@ export class Clones {
     const { context, clones } = this.#world;
     const { certificate } = host.machine;
     const isCloned = clones.some(({ machine }) => machine.powered);
-    if (isCloned || host.machine.disk.cluster === null) return;
+    if (isCloned || host.machine.disk.cluster === null || this.#world.medium.setBack) return;
     context.marks.hit("node cloned");
     const clone = this.#world.clone(host);
     context.clock.after(spanMs, () => {

@@ -1,4 +1,5 @@
 import { Clones } from "./clones.ts";
+import { SetBacks } from "./set-back.ts";
 import type { Direction } from "./world/network.ts";
 import type { Host, World } from "./world/world.ts";
 
@@ -7,10 +8,12 @@ export class Faults {
   readonly #world: World;
   readonly #untilMs: number;
   readonly clones: Clones;
+  readonly #setBacks: SetBacks;
 
   constructor(world: World, untilMs: number) {
     this.#world = world;
     this.clones = new Clones(world);
+    this.#setBacks = new SetBacks(world);
     this.#untilMs = untilMs;
   }
 
@@ -21,9 +24,7 @@ export class Faults {
     this.#repeat(traits.nodeFaultMs, () => this.#onHost((host) => this.#nodeFault(host)));
     this.#repeat(traits.controlFaultMs, () => this.#controlFault());
     this.#repeat(traits.networkFaultMs, () => this.#onHost((host) => this.#networkFault(host)));
-    this.#repeat(traits.identityFaultMs, () =>
-      this.#onHost((host) => this.clones.begin(host, this.#spanMs())),
-    );
+    this.#repeat(traits.identityFaultMs, () => this.#onHost((host) => this.#identityFault(host)));
     this.#repeat(traits.storageHideMs, () => this.#hideVolumes());
     this.#repeat(traits.streamFaultMs, () => this.#onHost((host) => this.#streamFault(host)));
     this.#repeat(traits.poolFaultMs, () => this.#onHost((host) => this.#poolFault(host)));
@@ -52,6 +53,11 @@ export class Faults {
   #spanMs(): number {
     const { prng } = this.#world.context;
     return prng.chance(0.7) ? prng.between(1_000, 30_000) : prng.between(30_000, 200_000);
+  }
+
+  #identityFault(host: Host): void {
+    const isClone = this.#world.context.prng.chance(0.6);
+    (isClone ? this.clones : this.#setBacks).begin(host, this.#spanMs());
   }
 
   #hideVolumes(): void {

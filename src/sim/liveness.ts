@@ -8,6 +8,8 @@ import type { Simulation } from "./simulate.ts";
 const boundMs = 420_000;
 const mountMs = 125_000;
 const stepMs = 2_000;
+/** Connections whose end nobody heard are given up meanwhile. */
+const recoveredMs = 90_000;
 
 /** After healing: what is ordered is there within a bound, without anybody's help. */
 export class Liveness {
@@ -31,9 +33,8 @@ export class Liveness {
     // Every Mount that still waits is answered or given up: afterwards nobody asks for anything.
     await this.#simulation.runUntil(context.nowMs + mountMs);
     for (const host of world.hosts) workload.stopAll(host);
-    this.#person.recover();
     this.#faults.clones.end();
-    await this.#simulation.runUntil(context.nowMs + 10_000);
+    await this.#recovered();
     const ends = context.nowMs + boundMs;
     const wanted = this.#order();
     for (;;) {
@@ -51,6 +52,18 @@ export class Liveness {
         reached,
         detail: reached ? "" : this.#describe(id),
       });
+    }
+  }
+
+  /** A person sees to it that the service takes orders, which it does once every node was heard. */
+  async #recovered(): Promise<void> {
+    const { world, context } = this.#simulation;
+    const ends = context.nowMs + recoveredMs;
+    this.#person.recover();
+    await this.#simulation.runUntil(context.nowMs + 10_000);
+    while (world.control?.core.state.mode.kind !== "normal" && context.nowMs < ends) {
+      this.#person.recover();
+      await this.#simulation.runUntil(context.nowMs + stepMs);
     }
   }
 
@@ -75,6 +88,13 @@ export class Liveness {
     return volume.kind === "exists" && storage.volumes.get(volume.ref)?.destroyed === true;
   }
 
+  /** A backup from before its mkfs does not know which one made it: it says IDENTITY_MISMATCH. */
+  #forgotten({ volume, formatted }: DatasetRecord): boolean {
+    const { storage } = this.#simulation.world;
+    const known = volume.kind === "exists" ? storage.volumes.get(volume.ref) : undefined;
+    return formatted === "no" && known?.wasShown === true;
+  }
+
   /** A disk lost what it had, or a restored store remembers a volume that was destroyed since. */
   #needsPerson(record: DatasetRecord): boolean {
     const { datasetId, poolKind, volume } = record;
@@ -87,7 +107,7 @@ export class Liveness {
       (small && record.move !== null) ||
       this.#onLostDisk(homeOf(record)) ||
       (record.claim !== null && this.#onLostDisk(record.claim.node)) ||
-      (volume.kind === "exists" && storage.copiesOf(datasetId).length === 0)
+      (volume.kind === "exists" && !storage.isWhole(datasetId))
     );
   }
 
@@ -101,6 +121,7 @@ export class Liveness {
       .records()
       .filter(({ deletion, lost }) => deletion === null && !lost)
       .filter(({ volume }) => !this.#destroyed(volume))
+      .filter((record) => !this.#forgotten(record))
       .filter((record) => !this.#needsPerson(record))
       .map((record) => {
         // Where a pool may be too small, what is there stays there.

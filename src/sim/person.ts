@@ -1,6 +1,6 @@
 import type { DatasetRecord } from "../domain/record.ts";
 import type { NodeId } from "../domain/ids.ts";
-import type { StoreMedium } from "./world/store-medium.ts";
+import { StoreMedium } from "./world/store-medium.ts";
 import type { Host, World } from "./world/world.ts";
 
 const noticeMs = 20_000;
@@ -53,15 +53,24 @@ export class Person {
       context.marks.hit("declared dead");
       if (host.machine.powered) {
         context.marks.hit("declared dead wrongly");
-        this.#acceptLoss(host.node, [...state.records.values()]);
+        this.#acceptLoss(host, [...state.records.values()]);
       }
       for (const record of state.records.values()) this.#acceptOlder(host.node, record);
       control.run((core) => core.declareDead(host.node, force, control.nowMs));
     });
   }
 
-  #acceptLoss(node: NodeId, records: readonly DatasetRecord[]): void {
-    const { context } = this.#world;
+  #acceptLoss({ machine, node }: Host, records: readonly DatasetRecord[]): void {
+    const { context, storage } = this.#world;
+    // The word is of the node: it holds for what a store in doubt does not know of, too.
+    const known = new Set(records.map(({ datasetId }) => datasetId));
+    for (const { dataset, disk } of storage.volumes.values()) {
+      const open = machine.kernel.open(dataset).length > 0;
+      if (known.has(dataset) || !open) continue;
+      const advisory = context.traits.exclusive === "advisory";
+      const { generation } = disk;
+      context.tell({ kind: "override", dataset, node, generation, advisory });
+    }
     for (const { datasetId, generation, poolKind } of records) {
       // What a node of a local dataset writes from here on is on its own disk alone.
       const advisory = poolKind === "local" || context.traits.exclusive === "advisory";
@@ -81,19 +90,31 @@ export class Person {
 
   /** An old backup is put back, or the store is lost; either way it says so and is recovered. */
   #storeFault(): void {
-    const { prng, clock, marks } = this.#world.context;
+    const { prng, marks } = this.#world.context;
     if (prng.chance(0.3)) {
       this.#copyStore();
       return;
     }
+    const { medium } = this.#world;
+    // With a clone about, whoever forgot its node could not tell the two apart: that would be two
+    // independent failures (design 4).
+    if (this.#world.clones.some(({ machine }) => machine.powered)) return;
+    if (prng.chance(0.15)) {
+      marks.hit("store lost");
+      this.#world.killControl();
+      medium.becomeLike(new StoreMedium(prng.uuid(), this.#world.clusterId));
+      medium.setBack = true;
+      this.#startSoon();
+      return;
+    }
     if (this.#backup === null) {
-      this.#backup = this.#world.medium.copy();
+      this.#backup = medium.copy();
       return;
     }
     marks.hit("store went back");
-    const { medium } = this.#world;
     this.#world.killControl();
     medium.becomeLike(this.#backup);
+    medium.setBack = true;
     if (this.#world.flaws.trustsBackups !== true)
       medium.readOnly = {
         kind: "read_only",
@@ -101,6 +122,11 @@ export class Person {
         message: "This store was made from a backup: flocker control recover",
       };
     this.#backup = null;
+    this.#startSoon();
+  }
+
+  #startSoon(): void {
+    const { prng, clock } = this.#world.context;
     clock.after(prng.between(500, 3_000), () => {
       this.#world.startControl();
       clock.after(prng.between(1_000, 2 * noticeMs), () => this.recover());

@@ -48,7 +48,7 @@ export class Reader {
       says,
       holders: holdersOn(host, dataset),
       attachedTo: volume?.attachment?.node ?? null,
-      heard: this.#isConnected(host) && (says.kind === "attached" || isQuiet(host, dataset)),
+      heard: this.#isSound(host) && (says.kind === "attached" || isQuiet(host, dataset)),
     });
   }
 
@@ -59,6 +59,11 @@ export class Reader {
     if (named !== undefined) return hosts.find(({ node }) => node.startsWith(named));
     const node = op?.executor?.node ?? claim?.node ?? move?.source ?? residue;
     return hosts.find((host) => host.node === node);
+  }
+
+  /** What a machine says that was set back is of another time, until it was rebooted. */
+  #isSound(host: Host): boolean {
+    return !host.machine.isSetBack && this.#isConnected(host);
   }
 
   #isConnected({ node, machine, agent }: Host): boolean {

@@ -215,6 +215,8 @@ export class AgentProcess {
         if (message.all) this.#toldAll(message.entries);
         for (const { record } of message.entries) this.around.claimHeard(record);
       }
+      const late = message.kind === "answer" && !this.core.state.requests.has(message.id);
+      if (late) this.#context.marks.hit("control answered late");
       this.step({ kind: "received", message });
     });
   }

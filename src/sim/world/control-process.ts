@@ -104,10 +104,20 @@ export class ControlProcess {
       this.#answeredProbes.add(message.nonce);
       return;
     }
+    this.#noteOld(connection, message);
     const { receive } = this.#flaws;
     if (receive === undefined) {
       this.run((core) => core.receive(connection.id, message, this.nowMs));
     } else receive(this, connection, message);
+  }
+
+  /** A newer session of its node has begun: nothing of this one counts. */
+  #noteOld({ id }: Connection, { kind }: ToControl): void {
+    const { state } = this.core;
+    const node = this.nodeOf.get(id);
+    const current = node === undefined ? undefined : state.currentOf.get(node);
+    const isOld = current !== undefined && current !== id && !state.pendingHellos.has(id);
+    if (isOld && kind !== "hello") this.#context.marks.hit("message of an older session");
   }
 
   closed(connection: Connection): void {

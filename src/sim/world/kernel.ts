@@ -214,6 +214,16 @@ export class Kernel {
     this.#closed(superblock.dataset);
   }
 
+  /** Its memory is an earlier one: what is mounted shows pages of then, and writes them back. */
+  setBack(views: ReadonlyMap<Superblock, ReadonlyMap<string, number>>): void {
+    for (const superblock of this.superblocks) {
+      const view = views.get(superblock);
+      if (view === undefined || superblock.dead) continue;
+      superblock.entries = new Map(view);
+      superblock.dirty = true;
+    }
+  }
+
   /** Writes the whole view back: what somebody else wrote meanwhile is overwritten. */
   flush(superblock: Superblock, clean = false): boolean {
     const { device, subvolume } = superblock;

@@ -44,6 +44,8 @@ export class Machine {
   /** Kernel, children and containers: what ends with the boot only. */
   strand: Strand;
   ignoresLocks = false;
+  /** Its memory is an earlier one. */
+  isSetBack = false;
   /** Children that hold the lock of a dataset, by whom they were started. */
   readonly locks = new Map<DatasetId, Map<Strand, number>>();
   #stoppedMs = 0;
@@ -80,6 +82,7 @@ export class Machine {
     this.bootId = parseBootId(context.prng.uuid());
     this.runId = context.prng.uuid();
     this.run = { file: null };
+    this.isSetBack = false;
     this.strand = new Strand(context.clock);
     this.kernel = this.#boot();
     this.strand.every(7_000, () => this.#writeBack());

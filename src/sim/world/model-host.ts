@@ -79,7 +79,10 @@ export class ModelHost implements Host {
       if (disk.datasetId !== expected.datasetId) {
         return { kind: "foreign", detail: `it belongs to ${disk.datasetId}` };
       }
-      if (disk.state === "partial" || disk.lineage === null) return { kind: "unfinished" };
+      if (disk.state === "partial" || disk.lineage === null) {
+        this.machine.context.marks.hit("mkfs interrupted");
+        return { kind: "unfinished" };
+      }
       const { clusterId, datasetId } = expected;
       const { lineage, generation } = disk;
       const shown = generation > 0 || disk.entries.size > 0;

@@ -65,6 +65,14 @@ export class Storage {
     return this.pools.flatMap((pool) => subvolumesOf(pool.at(dataset)));
   }
 
+  /** Some disk has all of a local dataset: not merely what a move left of it. */
+  isWhole(dataset: DatasetId): boolean {
+    return this.pools.some((pool) => {
+      const { volume, copies } = pool.at(dataset);
+      return volume !== null || [...copies.keys()].some((name) => name.endsWith(".delta"));
+    });
+  }
+
   newMkfs(): number {
     this.#nextMkfs += 1;
     return this.#nextMkfs - 1;

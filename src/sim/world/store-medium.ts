@@ -20,6 +20,8 @@ export class StoreMedium {
   uptime: UptimeBook | null = null;
   recovering = false;
   readOnly: Mode | null = null;
+  /** The world's own knowledge: it was lost or set back, and no recovery has ended since. */
+  setBack = false;
 
   constructor(storeId: string, clusterId: ClusterId) {
     this.storeId = storeId;
@@ -34,11 +36,16 @@ export class StoreMedium {
       if (write.kind === "record") records.set(write.record.datasetId, write.record);
       if (write.kind === "node") nodes.set(write.entry.nodeId, write.entry);
       if (write.kind === "uptime") this.uptime = write.book;
-      if (write.kind === "recovered") this.recovering = false;
+      if (write.kind === "recovered") this.#recovered();
     }
     this.records = records;
     this.nodes = nodes;
     this.revision = Math.max(this.revision, revision);
+  }
+
+  #recovered(): void {
+    this.recovering = false;
+    this.setBack = false;
   }
 
   /** A start is itself durable before anything is served. */
@@ -75,5 +82,6 @@ export class StoreMedium {
     this.uptime = other.uptime;
     this.recovering = other.recovering;
     this.readOnly = other.readOnly;
+    this.setBack = other.setBack;
   }
 }

@@ -65,6 +65,11 @@ export class Witness {
     return this.#world.control?.core.state.records.get(dataset);
   }
 
+  /** Its memory was set back: who knows what it was told. */
+  forgot(node: string): void {
+    for (const { hosts } of this.#told.values()) hosts.delete(node);
+  }
+
   namesHeard(node: string, entries: readonly NameEntry[]): void {
     for (const { name, datasetId } of entries) {
       const told = this.#told.get(name);
@@ -75,7 +80,7 @@ export class Witness {
 
   storeOpened(medium: StoreMedium): void {
     const records = [...medium.records.values()];
-    const restored = medium.readOnly !== null || medium.recovering;
+    const restored = medium.setBack || medium.readOnly !== null || medium.recovering;
     this.#world.context.tell({
       kind: "store_opened",
       live: new Set(records.filter((one) => one.deletion === null).map((one) => one.datasetId)),
@@ -93,6 +98,8 @@ export class Witness {
     const { datasetId, claim } = record;
     const before = this.#last.get(datasetId)?.claim ?? null;
     this.#last.set(datasetId, record);
+    const undone = claim === null && before?.phase === "granted" ? before.before : null;
+    if (undone?.orderedAtMs === record.orderedAtMs) context.marks.hit("wish declined");
     if (claim === null || claim.generation === before?.generation) return;
     this.#named(record, "store");
     this.#moved(record, claim.node);
