@@ -88,22 +88,31 @@ export class Liveness {
     return volume.kind === "exists" && storage.volumes.get(volume.ref)?.destroyed === true;
   }
 
-  /** A backup from before its mkfs does not know which one made it: it says IDENTITY_MISMATCH. */
+  /**
+   * A backup from before its mkfs does not know which one made it: it says IDENTITY_MISMATCH. And a
+   * late mkfs of a node whose writes nothing stops may have destroyed it, as a person accepted: it
+   * says VOLUME_LOST_CONTENT.
+   */
   #forgotten({ volume, formatted }: DatasetRecord): boolean {
-    const { storage } = this.#simulation.world;
-    const known = volume.kind === "exists" ? storage.volumes.get(volume.ref) : undefined;
-    return formatted === "no" && known?.wasShown === true;
+    const { world, context } = this.#simulation;
+    const known = volume.kind === "exists" ? world.storage.volumes.get(volume.ref) : undefined;
+    if (known === undefined) return false;
+    const isAdvisory = context.traits.exclusive === "advisory";
+    const isLost = known.wasShown && known.disk.generation === 0 && isAdvisory;
+    return formatted === "no" ? known.wasShown : isLost;
   }
 
   /** A disk lost what it had, or a restored store remembers a volume that was destroyed since. */
   #needsPerson(record: DatasetRecord): boolean {
-    const { datasetId, poolKind, volume } = record;
+    const { datasetId, poolKind, volume, from } = record;
     const { storage, damaged } = this.#simulation.world;
     if (poolKind === "attachable") return false;
     // A pool that was filled after the seal is a person's to make room in.
     const small = this.#simulation.context.traits.poolBytes < 2 ** 24;
     return (
       damaged.has(datasetId) ||
+      // What is to be rescued may have gone with its dataset meanwhile.
+      (from !== null && volume.kind === "creating") ||
       (small && record.move !== null) ||
       this.#onLostDisk(homeOf(record)) ||
       (record.claim !== null && this.#onLostDisk(record.claim.node)) ||

@@ -9,6 +9,7 @@ const noticeMs = 20_000;
 export class Person {
   readonly #world: World;
   #backup: StoreMedium | null = null;
+  #rescues = 0;
 
   constructor(world: World) {
     this.#world = world;
@@ -32,6 +33,7 @@ export class Person {
 
   #judge(): void {
     const { prng } = this.#world.context;
+    if (prng.chance(0.3)) this.#rescue();
     const off = this.#world.hosts.filter(({ machine }) => !machine.powered);
     const dead = prng.pick(off);
     if (dead !== undefined) {
@@ -40,6 +42,23 @@ export class Person {
     }
     const host = prng.pick(this.#world.hosts);
     if (host !== undefined && prng.chance(0.5)) this.declareDead(host, true);
+  }
+
+  /** `flockerctl copies rescue`: what was put aside is made a volume of its own. */
+  #rescue(): void {
+    const { control, context } = this.#world;
+    const parted = this.#world
+      .records()
+      .flatMap(({ datasetId, copies }) =>
+        copies.map(({ node, role }) => ({ datasetId, node, role })),
+      )
+      .filter(({ role }) => role === "diverged");
+    const copy = context.prng.pick(parted);
+    if (control === null || copy === undefined) return;
+    this.#rescues += 1;
+    const { datasetId, node } = copy;
+    const wanted = { datasetId, node, name: `rescued${this.#rescues}` };
+    control.strand.deliver(() => control.run((core) => core.rescue(wanted, control.nowMs)));
   }
 
   /** The loss is written into the ledger before the word takes effect. */
@@ -99,8 +118,10 @@ export class Person {
     // With a clone about, whoever forgot its node could not tell the two apart: that would be two
     // independent failures (design 4).
     if (this.#world.clones.some(({ machine }) => machine.powered)) return;
+    if (this.#world.forgets === "node") return;
     if (prng.chance(0.15)) {
       marks.hit("store lost");
+      this.#world.forgets = "store";
       this.#world.killControl();
       medium.becomeLike(new StoreMedium(prng.uuid(), this.#world.clusterId));
       medium.setBack = true;
@@ -112,6 +133,7 @@ export class Person {
       return;
     }
     marks.hit("store went back");
+    this.#world.forgets = "store";
     this.#world.killControl();
     medium.becomeLike(this.#backup);
     medium.setBack = true;

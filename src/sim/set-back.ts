@@ -28,6 +28,8 @@ export class SetBacks {
       const { machine } = host;
       const same = machine.powered && !machine.stopped && machine.bootId === snapshot.boot;
       if (!same || host.agent === null || this.#world.context.healed) return;
+      if (this.#world.forgets === "store") return;
+      this.#world.forgets = "node";
       this.#restore(host, snapshot);
       clock.after(prng.between(20_000, 60_000), () => this.#reboot(host, snapshot.boot));
     });

@@ -85,6 +85,7 @@ export class Connection {
       () => this.stalled || network.blocked(node, "toControl"),
       (message) => {
         if (this.openAtControl || at.hearsClosed) this.#control.received(message);
+        else if (network.isReplaced(this)) context.marks.hit("message of an older session");
       },
     );
     this.toAgent = new Stream(
@@ -122,6 +123,13 @@ export class Network {
   readonly #blocks = new Map<string, Set<Direction>>();
   /** Nodes that other nodes cannot reach, whatever the control service can. */
   readonly #alone = new Set<string>();
+
+  /** Its node speaks over another one by now. */
+  isReplaced({ node, id }: Connection): boolean {
+    return [...this.connections].some(
+      (one) => one.node === node && one.id !== id && one.openAtControl,
+    );
+  }
 
   isolate(node: string, alone: boolean): void {
     if (alone) this.#alone.add(node);

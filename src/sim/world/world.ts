@@ -69,6 +69,8 @@ export class World {
   control: ControlProcess | null = null;
   /** A second control service on a copy of the store. */
   twin: ControlProcess | null = null;
+  /** Who forgot what it knew in this history. Both at once would be two independent failures. */
+  forgets: "store" | "node" | null = null;
   wallOffsetMs = 1_700_000_000_000;
   #nextConnection = 1;
 
