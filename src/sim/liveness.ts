@@ -91,14 +91,16 @@ export class Liveness {
   /**
    * A backup from before its mkfs does not know which one made it: it says IDENTITY_MISMATCH. And a
    * late mkfs of a node whose writes nothing stops may have destroyed it, as a person accepted: it
-   * says VOLUME_LOST_CONTENT.
+   * says so, or VOLUME_LOST_CONTENT.
    */
-  #forgotten({ volume, formatted }: DatasetRecord): boolean {
+  #forgotten({ volume, formatted, lineage }: DatasetRecord): boolean {
     const { world, context } = this.#simulation;
     const known = volume.kind === "exists" ? world.storage.volumes.get(volume.ref) : undefined;
     if (known === undefined) return false;
-    const isAdvisory = context.traits.exclusive === "advisory";
-    const isLost = known.wasShown && known.disk.generation === 0 && isAdvisory;
+    const { exclusive, personMs } = context.traits;
+    const isAccepted = exclusive === "advisory" && Number.isFinite(personMs);
+    const { state, lineage: found } = known.disk;
+    const isLost = isAccepted && (state !== "formatted" || found !== lineage);
     return formatted === "no" ? known.wasShown : isLost;
   }
 

@@ -46,7 +46,7 @@ export type Traits = {
 export function drawTraits(prng: Prng): Traits {
   const often = (probability: number, low: number, high: number): number =>
     prng.chance(probability) ? prng.between(low, high) * 1_000 : Infinity;
-  return {
+  const drawn: Omit<Traits, "personMs" | "storeFaultMs" | "identityFaultMs" | "storageHideMs"> = {
     nodes: prng.between(2, 3),
     datasets: prng.between(1, 3),
     exclusive: prng.chance(0.5) ? "enforced" : "advisory",
@@ -58,11 +58,7 @@ export function drawTraits(prng: Prng): Traits {
     controlFaultMs: often(0.35, 15, 60),
     networkFaultMs: often(0.35, 10, 50),
     engineFaultMs: often(0.25, 20, 80),
-    personMs: Infinity,
-    storeFaultMs: Infinity,
-    identityFaultMs: Infinity,
     storageFault: prng.chance(0.4) ? prng.between(2, 20) / 100 : 0,
-    storageHideMs: Infinity,
     syncMsMax: prng.chance(0.8) ? 12 : 1_500,
     childHang: prng.chance(0.3) ? prng.between(1, 10) / 100 : 0,
     straggler: prng.chance(0.3) ? 0.3 : 0,
@@ -75,6 +71,14 @@ export function drawTraits(prng: Prng): Traits {
     streamFaultMs: often(0.3, 5, 30),
     poolFaultMs: often(0.15, 40, 120),
     deviceFaultMs: often(0.2, 5, 40),
+  };
+  // Drawn last: a seed's other faults stay what they were.
+  return {
+    ...drawn,
+    personMs: often(0.2, 20, 90),
+    identityFaultMs: often(0.15, 20, 80),
+    storageHideMs: often(0.2, 15, 60),
+    storeFaultMs: Infinity,
   };
 }
 
