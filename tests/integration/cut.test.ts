@@ -90,7 +90,8 @@ describe.each(["ext4", "xfs"] as const)("the cut of a volume with %s", (fileSyst
 
     await ended;
     expect(child.signalCode).toBe("SIGKILL");
-    expect(sectorsWritten() - before).toBeLessThan(1000);
+    // The kernel may have begun to write back by itself; an unmount would have written it all.
+    expect(sectorsWritten() - before).toBeLessThan((20 * mebi) / 512);
   });
 
   test("leaves who merely runs beside it", async () => {
