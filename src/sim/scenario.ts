@@ -89,6 +89,14 @@ class Stage {
       cut: () => world.network.cut(host().node, this.#directions(second)),
       heal: () => world.network.heal(host().node),
       session: () => this.#waitSession(host()),
+      told: () => this.#waitTold(first, host()),
+      phase: () => this.#waitPhase(first, second),
+      part: () => world.network.isolate(host().node, true),
+      join: () => world.network.isolate(host().node, false),
+      "break-streams": () => {
+        for (const transfer of host().agent?.local.serving.transfers ?? []) transfer.cut();
+      },
+      dead: () => new Person(world).declareDead(host(), true),
       stall: () => {
         for (const connection of world.network.of(host().node)) connection.stalled = true;
       },
@@ -124,6 +132,32 @@ class Stage {
     const ends = context.nowMs + waitMsMax;
     while ((host.agent?.core.state.link ?? null) === null) {
       assert(context.nowMs < ends, `h${host.machine.index} has a session in time`);
+      await this.#simulation.runUntil(context.nowMs + 1);
+    }
+  }
+
+  /** The host's agent knows that the dataset is its own. */
+  #waitTold(name: string, host: Host): Promise<void> {
+    return this.#wait(`h${host.machine.index} is told of ${name}`, () => {
+      const id = this.#simulation.world.recordNamed(name)?.datasetId;
+      const known = id === undefined ? undefined : host.agent?.core.state.records.get(id);
+      return known?.record.claim?.node === host.node;
+    });
+  }
+
+  /** `over`: there is no move of it. */
+  #waitPhase(name: string, phase: string): Promise<void> {
+    return this.#wait(`the move of ${name} is ${phase}`, () => {
+      const record = this.#simulation.world.recordNamed(name);
+      return record !== undefined && (record.move?.phase ?? "over") === phase;
+    });
+  }
+
+  async #wait(what: string, isSo: () => boolean): Promise<void> {
+    const { context } = this.#simulation;
+    const ends = context.nowMs + waitMsMax;
+    while (this.#simulation.violation === null && !isSo()) {
+      assert(context.nowMs < ends, `${what} in time`);
       await this.#simulation.runUntil(context.nowMs + 1);
     }
   }
