@@ -152,7 +152,7 @@ export const mutants: readonly Mutant[] = [
     name: "no-generation-check",
     says: "the record's function does not compare generations",
     checker: "K2",
-    traits: { ...flaky, networkFaultMs: Infinity },
+    traits: { ...shared, messageDelayMsMax: 20_000, engineFaultMs: 4_000 },
     flaws: () => ({ ...noFlaws, control: noGenerationCheck }),
   },
   {
