@@ -193,7 +193,10 @@ describe("ends of claims that nobody proved", () => {
   test("a person's word opens the forced detach wherever an attachment may stand", () => {
     always(({ before, event, after }) => {
       if (event.kind !== "overridden") return;
-      const mayStand = before.volume.kind === "creating" || before.volume.kind === "exists";
+      // What another node was granted since is attached to that one, or it says where it stands.
+      const isFree = before.claim === null || before.claim.node === event.node;
+      const mayExist = before.volume.kind === "creating" || before.volume.kind === "exists";
+      const mayStand = isFree && mayExist;
       expect(after.op?.kind ?? null).toBe(mayStand ? "force_detach" : null);
       expect(after.op?.target ?? event.node).toBe(event.node);
       expect(after.superseded).toContain(event.node);
