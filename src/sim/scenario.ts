@@ -78,6 +78,8 @@ class Stage {
       shown: () => this.#waitShown(first, host()),
       "kill-agent": () => world.killAgent(host()),
       "start-agent": () => world.startAgent(host()),
+      pause: () => this.#faults.pause(host()),
+      resume: () => this.#faults.resume(host()),
       "pause-agent": () => host().agent?.strand.stop("signal"),
       "resume-agent": () => host().agent?.strand.go("signal"),
       "kill-engine": () => host().engine.kill(),
@@ -90,6 +92,7 @@ class Stage {
       heal: () => world.network.heal(host().node),
       session: () => this.#waitSession(host()),
       told: () => this.#waitTold(first, host()),
+      mounted: () => this.#waitMounted(first, host()),
       phase: () => this.#waitPhase(first, second),
       part: () => world.network.isolate(host().node, true),
       join: () => world.network.isolate(host().node, false),
@@ -142,6 +145,14 @@ class Stage {
       const id = this.#simulation.world.recordNamed(name)?.datasetId;
       const known = id === undefined ? undefined : host.agent?.core.state.records.get(id);
       return known?.record.claim?.node === host.node;
+    });
+  }
+
+  /** Whether or not it is shown to anybody yet. */
+  #waitMounted(name: string, host: Host): Promise<void> {
+    return this.#wait(`${name} is mounted on h${host.machine.index}`, () => {
+      const id = this.#simulation.world.recordNamed(name)?.datasetId;
+      return id !== undefined && host.machine.kernel.mounted(id, "volume") !== null;
     });
   }
 

@@ -19,6 +19,8 @@ export type Superblock = {
   /** Of the node's own pool: its entries are the subvolume's own, and outlive the last user. */
   readonly subvolume: Subvolume | null;
   readonly mountedAtMs: number;
+  /** Of its identity, as it was read from the device and written since through this mount. */
+  generation: number;
   /** `volume`, `shown`, `container:<id>`, `file:<id>` (an open file, in nobody's mountinfo). */
   readonly users: Set<string>;
   entries: Map<string, number>;
@@ -136,6 +138,7 @@ export class Kernel {
       device,
       subvolume: null,
       mountedAtMs: this.#context.nowMs,
+      generation: disk.generation,
       users: new Set<string>(),
       entries: new Map(disk.entries),
       dirty: false,
@@ -155,6 +158,7 @@ export class Kernel {
       device: null,
       subvolume,
       mountedAtMs: this.#context.nowMs,
+      generation: 0,
       users: new Set<string>(),
       entries: subvolume.entries,
       dirty: false,

@@ -155,9 +155,15 @@ export class ModelHost implements Host {
       kernel.mount(datasetId, this.deviceAt(device)),
     );
     await this.#child(datasetId, this.#pace(1, 10), () => {
+      // Read again through the mount: another node may have used it since the look before.
+      if (superblock.generation > identity.generation) {
+        kernel.drop(superblock, "volume");
+        throw failure("BACKEND_REJECTED", "a later generation was here");
+      }
       const from = { sinceMs: superblock.mountedAtMs };
       const written = kernel.write(this.deviceAt(device), from, ({ disk }) => {
         disk.generation = Math.max(disk.generation, identity.generation);
+        superblock.generation = identity.generation;
       });
       if (written) return;
       context.marks.hit("fsync failed");
@@ -188,7 +194,7 @@ export class ModelHost implements Host {
         ref: volume.ref,
         node,
         era: kernel.era,
-        generation: volume.disk.generation,
+        generation: superblock.generation,
         mkfs: volume.disk.mkfs,
         entries: superblock.entries,
       });
