@@ -59,8 +59,8 @@ export type PendingHello =
   | { readonly asked: "old"; readonly hello: Hello; readonly old: ConnectionId }
   /** That one answered: now the one who said this hello is asked. */
   | { readonly asked: "rival"; readonly hello: Hello }
-  /** It is behind its node: only whoever still speaks was set back. */
-  | { readonly asked: "behind"; readonly hello: Hello };
+  /** It is behind its node, which had this session: only whoever still speaks was set back. */
+  | { readonly asked: "behind"; readonly hello: Hello; readonly session: number };
 
 /**
  * Everything the control service knows, and the two queues through which it acts. Deterministic: no

@@ -59,6 +59,39 @@ test("a late hello of an earlier boot ends no claim of the present one", () => {
   expect(claims()).toEqual(before);
 });
 
+test("a sign of life from before the reboot takes nothing from the boot that spoke since", () => {
+  const { core, hello } = acknowledged();
+  core.disconnected("a1", 4);
+  core.receive("a0", hello, 5);
+  expect(probes(core)).toEqual(["a0"]);
+  const rebooted = { ...hello, bootId: parseBootId(uuid(21)), instance: uuid(22) };
+  core.receive("a2", rebooted, 6);
+  const claims = (): readonly unknown[] => [...core.state.records.values()].map((one) => one.claim);
+  const before = claims();
+
+  core.probed("a0", true, 7);
+  core.probed("a2", true, 8);
+  core.probed("a0", false, 9);
+  expect(core.state.currentOf.get(node)).toBe("a2");
+  expect(claims()).toEqual(before);
+});
+
+test("a sign of life from before the reboot does not do where that boot has gone again", () => {
+  const { core, hello } = acknowledged();
+  core.disconnected("a1", 4);
+  core.receive("a0", hello, 5);
+  const rebooted = { ...hello, bootId: parseBootId(uuid(21)), instance: uuid(22) };
+  core.receive("a2", rebooted, 6);
+  core.disconnected("a2", 7);
+  core.drain();
+
+  core.probed("a0", true, 8);
+  expect(probes(core)).toEqual(["a0"]);
+  core.probed("a0", false, 9);
+  core.receive("a3", rebooted, 10);
+  expect(conditionOf(core)).toBeNull();
+});
+
 test("a machine that speaks, and is behind what it acknowledged, was set back", () => {
   const { core, hello } = acknowledged();
   core.receive("a0", hello, 4);

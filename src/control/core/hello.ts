@@ -49,7 +49,8 @@ function admitUnlessLate(
 ): void {
   const entry = state.nodes.get(message.node);
   if (entry !== undefined && isBehind(state, entry, message)) {
-    state.pendingHellos.set(connection, { asked: "behind", hello: message });
+    const { session } = entry;
+    state.pendingHellos.set(connection, { asked: "behind", hello: message, session });
     state.output({ kind: "probe", connection });
   } else admit(state, connection, message, nowMs);
 }
@@ -66,7 +67,9 @@ export function probed(state: CoreState, asked: ConnectionId, alive: boolean, no
     if (!alive || entry === undefined) {
       state.output({ kind: "close", connection: asked, reason: "silent" });
     } else if (own.asked === "rival") clash(state, asked, entry, own.hello);
-    else admit(state, asked, own.hello, nowMs);
+    else if (own.session === entry.session) admit(state, asked, own.hello, nowMs);
+    // The answer may be older than the session that the node, rebooted, opened meanwhile.
+    else hello(state, asked, own.hello, nowMs);
     return;
   }
   for (const [connection, pending] of state.pendingHellos) {
