@@ -27,7 +27,7 @@ import type {
   RunFile,
   User,
 } from "./effects.ts";
-import { type Side, sideOf, stands, standsLocal } from "./side.ts";
+import { isTold, type Side, sideOf, stands, standsLocal } from "./side.ts";
 import { type Timings, timings } from "./timings.ts";
 import type { WaitingStart } from "./containers.ts";
 
@@ -292,6 +292,7 @@ export class AgentState {
   }
 
   standsLocal(action: LocalAction): boolean {
+    if (action.kind === "diverge_live" && !isTold(this)) return false;
     return standsLocal(this.side(action.datasetId), action);
   }
 

@@ -5,6 +5,9 @@ import { wait } from "../../planner/decision.ts";
 import type { LocalAction, LocalDecision } from "../../planner/local-action.ts";
 import type { Progress } from "../../protocol/agent-messages.ts";
 import type { AgentState, Local } from "./agent-state.ts";
+import { isTold } from "./side.ts";
+
+type Act = Extract<LocalDecision, { readonly kind: "act" }>;
 
 /** Steps after which it is not shown any more. */
 const takingDown: readonly (Action | LocalAction)["kind"][] = [
@@ -39,8 +42,14 @@ function peerOf(state: AgentState, { datasetId }: Local) {
   return state.records.get(datasetId)?.peer ?? null;
 }
 
-/** A receive waits for its source, which need not be there; a rescue for what it is made of. */
+/**
+ * A receive waits for its source, which need not be there; a rescue for what it is made of; what is
+ * to be put aside for a session's word.
+ */
 export function whenReachable(state: AgentState, decision: LocalDecision): LocalDecision {
+  if (decision.kind === "act" && decision.action.kind === "diverge_live") {
+    return whenTold(state, decision);
+  }
   if (decision.kind !== "act" || decision.action.kind !== "receive_copy") {
     return whenPutAside(state, decision);
   }
@@ -49,6 +58,20 @@ export function whenReachable(state: AgentState, decision: LocalDecision): Local
   return wait(
     "WAITING_FOR_NODE",
     `Node ${move.source}, which has the data, cannot be reached now; what it holds is as it was.`,
+  );
+}
+
+/**
+ * The target of a move may have become the live one since the agent was told: its machine was set
+ * back to a snapshot, or it did not hear of the commit.
+ */
+function whenTold(state: AgentState, decision: Act): LocalDecision {
+  if (isTold(state)) return decision;
+  const record = state.records.get(decision.action.datasetId)?.record;
+  if (record === undefined) return decision;
+  return wait(
+    "WORKING",
+    `The copy of ${label(record)} here waits for the control service, which may know it as live.`,
   );
 }
 

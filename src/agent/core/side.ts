@@ -42,12 +42,16 @@ function wentBack(state: AgentState): boolean {
   return state.link?.condition?.code === "NODE_WENT_BACK";
 }
 
+/** Whether what the agent knows is the word of a session that is live now. */
+export function isTold({ link }: AgentState): boolean {
+  return link?.synced === true;
+}
+
 type Nothing = { readonly kind: "nothing" } | { readonly kind: "unknown" };
 
 function ruled<Want extends Desired | DesiredLocal>(state: AgentState, want: Want): Want | Nothing {
   // Only a live session's word: what was ordered once may be over, and another may have it.
-  const live = state.link?.synced === true;
-  if (!live && mustBeLive(want)) return { kind: "unknown" };
+  if (!isTold(state) && mustBeLive(want)) return { kind: "unknown" };
   // A store that was set back may still show a claim that was given back long ago.
   const hasEnded =
     want.kind === "use" && want.claim.generation <= (state.ended.get(want.record.datasetId) ?? 0);
