@@ -197,6 +197,18 @@ test("an attachment that is not seen, as its volume is not, is not taken for giv
   expect(decided({ ...forced, op: destroy, deletion }, absent)).toBe("says op_done");
 });
 
+test("an attachment made under a later generation than the op knows of is not taken by force", () => {
+  const executor = { node: a, era, session: 1 };
+  const force = { id: op, kind: "force_detach", target: b, executor, vanishedAtMs: null } as const;
+  const forced = { ...held, claim: null, op: force };
+  const under = (generation: number): ObservedAttachable => {
+    const attachedTo = { node: b, era, generation };
+    return { kind: "elsewhere", volume: { ...volume, attachedTo }, node: b };
+  };
+  expect(decided(forced, under(4))).toBe("force_detach");
+  expect(decided(forced, under(5))).toBe("says op_done");
+});
+
 describe("for people", () => {
   test("a dataset is called by its name and id, or by its id alone", () => {
     expect(label(fresh)).toBe(`db (${fresh.datasetId})`);

@@ -288,7 +288,7 @@ const operate: Row<"operate"> = {
           `${label(want.record)} cannot be destroyed: the storage shows it attached to node ` +
             `${see.node}. If that node is gone for good: flockerctl node declare-dead ${see.node}`,
         )
-      : see.node === want.op.target
+      : see.node === want.op.target && !isLater(want, see.volume)
         ? act({
             ...base(want.record, null),
             kind: "force_detach",
@@ -306,6 +306,11 @@ const operate: Row<"operate"> = {
   mounted: ({ record }) => wait("HELD", `${label(record)} is still mounted on this node.`),
   shown: held,
 };
+
+/** The target got it back since: the op is over, and only this node has not heard of it. */
+function isLater({ record }: Want<"operate">, { attachedTo }: Volume): boolean {
+  return attachedTo !== null && attachedTo.generation > record.generation;
+}
 
 function ownAttachment(
   want: Want<"operate">,

@@ -134,6 +134,8 @@ describe("what is never taken", () => {
       if (want.kind !== "operate" || see.kind !== "elsewhere") return expect.unreachable();
       expect(want.op).toMatchObject({ kind: "force_detach", target: see.node });
       expect(action).toMatchObject({ target: see.node, op: want.op.id });
+      const attached = see.volume.attachedTo?.generation ?? 0;
+      expect(attached).toBeLessThanOrEqual(want.record.generation);
     }, "force_detach");
   });
 
