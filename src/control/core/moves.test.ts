@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { condition } from "../../domain/condition.ts";
 import { liveCopy } from "../../domain/record.ts";
-import { a, b, c, LocalBed } from "./test-core.ts";
+import { a, b, c, helloOf, LocalBed } from "./test-core.ts";
 
 const held = (): LocalBed => new LocalBed().heldByA();
 
@@ -210,6 +210,22 @@ describe("a wish of another node", () => {
     expect(bed.record.primary).toBe(a);
     bed.order(a);
     expect(bed.record).toMatchObject({ move: null, claim: { node: a, generation: 2 } });
+  });
+
+  test("is not called back by an order from before the clock was set back", () => {
+    const bed = held();
+    // Nobody serves the order where the dataset rests: its node waits for a person.
+    bed.core.receive("clone", { ...helloOf(a, 31), fingerprint: "another" }, bed.nowMs);
+    bed.release(a);
+    bed.released(a);
+    const beforeMs = bed.nowMs;
+    bed.nowMs += 3_600_000;
+    bed.order(a);
+    bed.nowMs = beforeMs;
+    bed.wish(b);
+    const { id } = bed.move;
+    bed.tick();
+    expect(bed.move.id).toBe(id);
   });
 
   test("that ended is given no 60 seconds when the holder is ordered to keep the dataset", () => {

@@ -176,7 +176,7 @@ function abortReason(
   if (record.deletion !== null) return "deleted";
   // Once it is sealed too: what has no room there has its way out at the source.
   if (fullPool(state, record.datasetId, move.target) !== null) return "pool_full";
-  const orderedSince = record.orderedAtMs >= move.openedAtMs;
+  const orderedSince = isOrderedSince(record, move, nowMs);
   const calledBack = record.primary === move.source && record.orderOpen && orderedSince;
   if (calledBack && record.claim === null) return "cancelled";
   if (!isWanted(state, record, move.target, nowMs)) {
@@ -192,6 +192,15 @@ function abortReason(
   state.unwantedMoves.delete(record.datasetId);
   const stuck = move.phase !== "sealed" && !servable(state, move.target, record);
   return stuck && othersWait(state, record, move, nowMs) ? "ordered_elsewhere" : null;
+}
+
+/**
+ * An instant that is still to come was told by a clock that was set back since: an order of then is
+ * older than a move of now, which each look would else end and open anew.
+ */
+function isOrderedSince({ orderedAtMs }: DatasetRecord, move: Move, nowMs: number): boolean {
+  if (orderedAtMs > nowMs && move.openedAtMs <= nowMs) return false;
+  return orderedAtMs >= move.openedAtMs;
 }
 
 /** By an order or a wish, whether or not the node answers at the moment. */
