@@ -2,6 +2,7 @@ import type { WorldEvent } from "../world/world-event.ts";
 import type { Checker } from "./checker.ts";
 
 type Shown = Extract<WorldEvent, { readonly kind: "shown" }>;
+type Named = Extract<WorldEvent, { readonly kind: "claim_named" }>;
 type Showing = { readonly node: string; readonly atMs: number };
 
 /**
@@ -18,6 +19,8 @@ export class OneWriter implements Checker {
   /** Up to which generation a person took it from a node that still has it. */
   readonly #overridden = new Map<string, number>();
   readonly #accepted = new Set<string>();
+  /** Nodes that were given a later claim since. */
+  readonly #renewed = new Set<string>();
   /** Nodes that know that it was taken from them: they cut, and let nothing out. */
   readonly #told = new Set<string>();
 
@@ -41,8 +44,12 @@ export class OneWriter implements Checker {
         for (const [ref, of] of this.#datasetOf) {
           if (of === event.dataset) this.#open.get(ref)?.delete(event.node);
         }
+        this.#renewed.delete(`${event.dataset} ${event.node}`);
         this.#overridden.set(`${event.dataset} ${event.node}`, event.generation);
         if (event.advisory) this.#accepted.add(`${event.dataset} ${event.node}`);
+        return null;
+      case "claim_named":
+        this.#named(event);
         return null;
       case "superseded_heard":
         this.#told.add(`${event.dataset} ${event.node}`);
@@ -59,16 +66,27 @@ export class OneWriter implements Checker {
     }
   }
 
+  #named({ dataset, node, generation, where }: Named): void {
+    const key = `${dataset} ${node}`;
+    const taken = this.#overridden.get(key);
+    if (where === "store" && taken !== undefined && generation > taken) this.#renewed.add(key);
+  }
+
   /**
    * A mount that was under way when a person took the claim: no right of its own, so that the next
    * owner's blocks are no fault. What is shown under a later claim is one, and ends the excuse.
    */
-  #isLate({ dataset, node, generation }: Shown): boolean {
+  #isLate({ dataset, node }: Shown): boolean {
     const key = `${dataset} ${node}`;
-    if (generation <= (this.#overridden.get(key) ?? -1)) return true;
+    if (this.#overridden.has(key) && !this.#renewed.has(key)) return true;
+    this.#end(key);
+    return false;
+  }
+
+  #end(key: string): void {
     this.#overridden.delete(key);
     this.#accepted.delete(key);
-    return false;
+    this.#renewed.delete(key);
   }
 
   #showing(ref: string): Map<string, number> {
@@ -93,8 +111,7 @@ export class OneWriter implements Checker {
       // A late showing that a person accepted is no reproach to the one who has the claim.
       if (this.#accepted.has(key)) this.#shown.get(ref)?.delete(node);
     }
-    this.#overridden.delete(key);
-    this.#accepted.delete(key);
+    this.#end(key);
     this.#told.delete(key);
   }
 
@@ -102,8 +119,7 @@ export class OneWriter implements Checker {
     for (const nodes of this.#open.values()) nodes.delete(node);
     for (const key of [...this.#overridden.keys(), ...this.#accepted, ...this.#told]) {
       if (!key.endsWith(` ${node}`)) continue;
-      this.#overridden.delete(key);
-      this.#accepted.delete(key);
+      this.#end(key);
       this.#told.delete(key);
     }
   }

@@ -1,6 +1,6 @@
 import type { WorldEvent } from "../world/world-event.ts";
 import type { Checker } from "./checker.ts";
-import { Undone } from "./excused.ts";
+import { Excused, Undone } from "./excused.ts";
 
 type LocalShown = Extract<WorldEvent, { readonly kind: "local_shown" }>;
 
@@ -12,10 +12,10 @@ export class Descent implements Checker {
   /** Where a person accepted the loss: a late mkfs of that node may have replaced the content. */
   readonly #accepted = new Set<string>();
   /**
-   * Up to which generation a person took it from a node whose writes nothing stops: a mount that
-   * was under way there may still come, of the contents as that node had them.
+   * A person took it from a node whose writes nothing stops: a mount that was under way there may
+   * still come, of the contents as that node had them.
    */
-  readonly #taken = new Map<string, number>();
+  readonly #excused = new Excused();
   readonly #undone = new Undone();
 
   /** Of local volumes: as what each was shown last, and of which an older copy may be chosen. */
@@ -34,20 +34,15 @@ export class Descent implements Checker {
     for (const dataset of this.#undone.see(event)) this.#first.delete(dataset);
     if (event.kind === "override" && event.advisory) {
       this.#accepted.add(event.dataset);
-      this.#taken.set(`${event.dataset} ${event.node}`, event.generation);
     }
-    if (event.kind === "machine_died") {
-      for (const key of this.#taken.keys()) {
-        if (key.endsWith(` ${event.node}`)) this.#taken.delete(key);
-      }
-    }
+    if (event.kind !== "override" || event.advisory) this.#excused.see(event);
     if (event.kind === "override" || event.kind === "loss_accepted") {
       this.#older.add(event.dataset);
     }
     if (event.kind === "local_shown") return this.#local(event);
     if (event.kind !== "shown") return null;
     const { dataset, mkfs, generation, node } = event;
-    if (generation <= (this.#taken.get(`${dataset} ${node}`) ?? -1)) return null;
+    if (this.#excused.has(dataset, node)) return null;
     const first = this.#first.get(dataset);
     const replaced = first?.mkfs !== mkfs && this.#accepted.has(dataset);
     if (first === undefined || replaced) {
