@@ -125,8 +125,9 @@ export class CoreState {
         ? { kind: "recovering", message: "Recovery waits for every node to report." }
         : { kind: "normal" });
     if (this.mode.kind === "recovering") {
+      // Whoever was declared dead when the backup was made may have come back since.
       for (const entry of contents.nodes) {
-        if (!entry.removed && !entry.declaredDead) this.unheard.add(entry.nodeId);
+        if (!entry.removed) this.unheard.add(entry.nodeId);
       }
     }
   }

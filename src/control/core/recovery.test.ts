@@ -220,6 +220,20 @@ describe("recovery without a node that a person gave up", () => {
     expect(bed.record.generation).toBeGreaterThan(1_000_000);
   });
 
+  test("takes no word of the backup for one of today: the node may have come back since", () => {
+    const before = new LocalBed().heldByA();
+    before.core.declareDead(c, true, before.pass());
+    const bed = recovering(before, [idle()]);
+    heard(bed, a, []);
+    heard(bed, b, []);
+    expect(bed.core.state.mode.kind).toBe("recovering");
+    expect(bed.record).toMatchObject({ claim: null, op: null });
+
+    heard(bed, c, []);
+    expect(bed.core.state.mode.kind).toBe("normal");
+    expect(bed.record).toMatchObject({ claim: { node: a }, op: null, superseded: [] });
+  });
+
   test("forces off each of several, one after the other", () => {
     const bed = recovering(new LocalBed().heldByA(), [idle()]);
     heard(bed, a, []);

@@ -173,7 +173,7 @@ export function endWhenHeard(state: CoreState, nowMs: number): boolean {
 }
 
 /**
- * Whoever was given up and not heard, in this recovery or as the backup has it, may have been
+ * Whoever was given up in this recovery, and not heard since, may have been
  * granted what no store remembers: no such generation is given to anybody else, and
  * what it may have attached is forced off it before anything is granted.
  */
