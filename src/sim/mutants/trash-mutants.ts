@@ -5,6 +5,7 @@ import type { Machine } from "../world/machine.ts";
 import { ModelDriver } from "../world/model-driver.ts";
 import type { Surroundings } from "../world/model-host.ts";
 import type { StoredVolume } from "../world/storage.ts";
+import { assert } from "../../lib/assert.ts";
 import { noFlaws } from "../world/world.ts";
 import { nothingIsLate } from "./agent-mutants.ts";
 import type { Mutant } from "./mutant.ts";
@@ -38,9 +39,20 @@ const wallRetention: ControlFlaws = {
   },
 };
 
-/** A purge is carried out, and the record says that it lies in the trash. */
+/** A purge is carried out, and the record says that it lies in the trash: it is restored from there. */
 const purgesUnseen: ControlFlaws = {
+  started: ({ core }) => {
+    core.restore = (id) => {
+      const record = [...core.state.records.values()].find(({ datasetId }) => datasetId === id);
+      assert(record !== undefined, "people restore what there is");
+      core.state.apply(record.datasetId, { kind: "restored", metadata: record.metadata });
+      return record;
+    };
+  },
   step: (record, event) => {
+    if (event.kind === "restored" && record.deletion?.phase === "trashed") {
+      return { ...record, metadata: event.metadata, deletion: null };
+    }
     if (
       event.kind === "purge_asked" &&
       record.deletion?.phase === "trashed" &&
