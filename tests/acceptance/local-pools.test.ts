@@ -46,7 +46,8 @@ test("a volume is full at its own size, before a move and after it, and its neig
   const size = 64 * 2 ** 20;
   const create = `docker volume create --driver flocker --opt size=${size} small`;
   await cluster.run("h1", `${create}; docker volume create --driver flocker neighbour`);
-  const fill = "dd if=/dev/zero of=/data/fill bs=1M count=100 2>&1; sync; stat -c %s /data/fill";
+  const fill =
+    "dd if=/dev/zero of=/data/fill bs=1M count=100 2>&1; sync /data/fill; stat -c %s /data/fill";
   for (const host of ["h1", "h2"]) {
     const said = await cluster.run(host, withVolume("small", `rm -f /data/fill; ${fill}`));
     expect(said).toMatch(/No space left on device|Disk quota exceeded/);

@@ -18,7 +18,7 @@ import {
   mountsOf,
   removeLoopNodes,
 } from "./linux/loop-devices.ts";
-import { crash, powerOff, thawDisk } from "./power.ts";
+import { atRest, crash, powerOff } from "./power.ts";
 import {
   type ProcessIdentity,
   identify,
@@ -171,19 +171,13 @@ export class Bed {
   async clone(host: string): Promise<string> {
     using _lock = lock(this.paths.lock);
     const source = hostNamed(this.paths, host);
-    const init = runningInitOf(this.paths, host);
     const number = Math.max(...this.hosts().map((one) => one.number)) + 1;
     const name = `h${number}`;
     const paths = hostPaths(this.paths, name);
     rmSync(paths.directory, { recursive: true, force: true });
     mkdirSync(paths.directory, { recursive: true });
-    const disk = `/proc/${init.pid}/root/var/lib/docker`;
-    await run("fsfreeze", "-f", disk);
-    try {
-      await run("cp", "--sparse=always", hostPaths(this.paths, host).disk, paths.disk);
-    } finally {
-      await run("fsfreeze", "-u", disk);
-    }
+    const { disk } = hostPaths(this.paths, host);
+    await atRest(this.paths, host, () => run("cp", "--sparse=always", disk, paths.disk));
     const bare = source.bare;
     const services = servicesFor(name, {
       bedId: this.paths.id,
@@ -290,9 +284,8 @@ export class Bed {
 async function killHosts(paths: BedPaths): Promise<void> {
   const names = existsSync(paths.root) ? readdirSync(paths.root) : [];
   for (const name of names.filter((entry) => /^h\d+$/.test(entry))) {
-    // Neither a paused process of cgroup v1 nor one that waits for a frozen disk can be killed.
+    // A paused process of cgroup v1 cannot be killed.
     await freeze(paths.id, name, false).catch(() => {});
-    await thawDisk(paths, name);
   }
   await killMarked(paths.id);
   for (const name of names) {

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readlinkSync, rmSync, statSync } from "node:fs
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type BedPaths, hostPaths } from "./bed-paths.ts";
-import { freeze, members } from "./linux/cgroups.ts";
+import { freeze, isFrozen, members } from "./linux/cgroups.ts";
 import { hostNamed, initOf } from "./host.ts";
 import {
   type Loop,
@@ -42,7 +42,6 @@ export async function crash(bed: BedPaths, host: string): Promise<void> {
 /** Ends a host without any ceremony, and waits until the kernel has nothing more of it. */
 export async function powerOff(bed: BedPaths, host: string): Promise<void> {
   const init = initOf(bed, host);
-  await thawDisk(bed, host);
   const { disk, init: record } = hostPaths(bed, host);
   const end = init === null ? Promise.resolve() : killAll([init]);
   await thawUntil(bed, host, end);
@@ -56,10 +55,30 @@ export async function powerOff(bed: BedPaths, host: string): Promise<void> {
   await detachUnused(bed);
 }
 
-/** A clone that was interrupted leaves the disk frozen, and who waits for it cannot be killed. */
-export async function thawDisk(bed: BedPaths, host: string): Promise<void> {
+/**
+ * Runs `act` while the host stands still and its disk has all that was written. Not fsfreeze(8): with
+ * a loop device on a file of an overlay, as a pool in a file here is, Linux 6.18 waits for ever.
+ */
+export async function atRest(
+  bed: BedPaths,
+  host: string,
+  act: () => Promise<unknown>,
+): Promise<void> {
   const init = initOf(bed, host);
-  if (init !== null) await attempt("fsfreeze", "-u", `/proc/${init.pid}/root/var/lib/docker`);
+  if (init === null) throw new Error(`${host} is powered off; ./demo boot ${host}`);
+  const wasPaused = isFrozen(bed.id, host);
+  await freeze(bed.id, host, true);
+  try {
+    const mounted = fileSystems(host, bed, await hostLoops(bed, host));
+    for (const path of mounted) await run("sync", "-f", path);
+    await act();
+  } finally {
+    if (!wasPaused) await freeze(bed.id, host, false);
+  }
+}
+
+function diskOf(pid: number): string {
+  return `/proc/${pid}/root/var/lib/docker`;
 }
 
 /** In cgroup v1 a frozen process does not die before it is thawed. */
@@ -117,7 +136,7 @@ function fileSystems(host: string, bed: BedPaths, loops: readonly HostLoop[]): r
     .filter((path) => path !== null);
   const init = initOf(bed, host);
   // The disk comes last: images on it must not be written to after they were shut down.
-  const disk = init === null ? [] : [`/proc/${init.pid}/root/var/lib/docker`];
+  const disk = init === null ? [] : [diskOf(init.pid)];
   return [...volumes.filter((path) => !disk.includes(path)), ...disk];
 }
 
