@@ -39,7 +39,7 @@ const wallRetention: ControlFlaws = {
   },
 };
 
-/** A purge is carried out, and the record says that it lies in the trash: it is restored from there. */
+/** A purge is carried out, and the record says that it lies in the trash, to be restored. */
 const purgesUnseen: ControlFlaws = {
   started: ({ core }) => {
     core.restore = (id) => {
