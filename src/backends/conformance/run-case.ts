@@ -1,5 +1,5 @@
 import type { DatasetId } from "../../domain/ids.ts";
-import { type FlockerError, messageOf } from "../../lib/errors.ts";
+import { type ErrorCode, hasCode, messageOf } from "../../lib/errors.ts";
 
 /** One sentence of a port, proved on a bench of that port. Data: any test runner can run it. */
 export type Case<Bench> = {
@@ -31,14 +31,11 @@ export async function runCase<Bench extends { readonly newDatasetId: () => Datas
 }
 
 /** Fails the case unless the call fails with this code. */
-export async function refuses(
-  code: FlockerError["code"],
-  attempt: () => Promise<unknown>,
-): Promise<void> {
+export async function refuses(code: ErrorCode, attempt: () => Promise<unknown>): Promise<void> {
   try {
     await attempt();
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === code) return;
+    if (hasCode(error, code)) return;
     throw new Error(`expected ${code}, got ${messageOf(error)}`, { cause: error });
   }
   throw new Error(`expected ${code}, but the call succeeded`);
