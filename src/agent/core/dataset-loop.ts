@@ -12,7 +12,7 @@ import type { ObservedAttachable, ObservedLocal } from "../../planner/observed.t
 import type { Observation } from "../../protocol/agent-messages.ts";
 import type { AgentState, Local } from "./agent-state.ts";
 import type { Found, Outcome } from "./effects.ts";
-import { beginLocal, started, sweep, whenReachable } from "./local-steps.ts";
+import { beginLocal, started, sweep, whenReady } from "./local-steps.ts";
 import { answerWaiting, giveBackElsewhere } from "./mounts.ts";
 import type { Side } from "./side.ts";
 
@@ -71,7 +71,7 @@ export function observedLocal(
   if (local === null || side.kind !== "local") return;
   const { want } = side;
   const decide = state.options.decideLocal ?? decideLocal;
-  const decision = answeredMount(local, want, see) ?? whenReachable(state, decide(want, see));
+  const decision = answeredMount(local, want, see) ?? whenReady(state, decide(want, see));
   const begin = (action: LocalAction): void => {
     takeClaim(state, local, action.generation);
     beginLocal(state, local, action);

@@ -7,8 +7,6 @@ import type { Progress } from "../../protocol/agent-messages.ts";
 import type { AgentState, Local } from "./agent-state.ts";
 import { isTold } from "./side.ts";
 
-type Act = Extract<LocalDecision, { readonly kind: "act" }>;
-
 /** Steps after which it is not shown any more. */
 const takingDown: readonly (Action | LocalAction)["kind"][] = [
   "hide_volume",
@@ -42,19 +40,24 @@ function peerOf(state: AgentState, { datasetId }: Local) {
   return state.records.get(datasetId)?.peer ?? null;
 }
 
-/**
- * A receive waits for its source, which need not be there; a rescue for what it is made of; what is
- * to be put aside for a session's word.
- */
-export function whenReachable(state: AgentState, decision: LocalDecision): LocalDecision {
-  if (decision.kind === "act" && decision.action.kind === "diverge_live") {
-    return whenTold(state, decision);
-  }
-  if (decision.kind !== "act" || decision.action.kind !== "receive_copy") {
-    return whenPutAside(state, decision);
-  }
-  const { datasetId, move } = decision.action;
-  if (peerOf(state, state.local(datasetId)) !== null) return decision;
+/** The decision, or what its step waits for besides the dataset itself. */
+export function whenReady(state: AgentState, decision: LocalDecision): LocalDecision {
+  if (decision.kind !== "act") return decision;
+  const { action } = decision;
+  if (action.kind === "receive_copy") return sourceAway(state, action) ?? decision;
+  if (action.kind === "diverge_live") return notTold(state, action) ?? decision;
+  if (action.kind === "create_live") return notPutAside(state, action) ?? decision;
+  return decision;
+}
+
+type Step<Kind extends LocalAction["kind"]> = Extract<LocalAction, { readonly kind: Kind }>;
+
+/** A receive waits for its source, which need not be there. */
+function sourceAway(
+  state: AgentState,
+  { datasetId, move }: Step<"receive_copy">,
+): LocalDecision | null {
+  if (peerOf(state, state.local(datasetId)) !== null) return null;
   return wait(
     "WAITING_FOR_NODE",
     `Node ${move.source}, which has the data, cannot be reached now; what it holds is as it was.`,
@@ -62,13 +65,13 @@ export function whenReachable(state: AgentState, decision: LocalDecision): Local
 }
 
 /**
- * The target of a move may have become the live one since the agent was told: its machine was set
- * back to a snapshot, or it did not hear of the commit.
+ * What is to be put aside waits for a session's word. The target of a move may have become the live
+ * one since the agent was told: its machine was set back to a snapshot, or it did not hear of the
+ * commit.
  */
-function whenTold(state: AgentState, decision: Act): LocalDecision {
-  if (isTold(state)) return decision;
-  const record = state.records.get(decision.action.datasetId)?.record;
-  if (record === undefined) return decision;
+function notTold(state: AgentState, { datasetId }: Step<"diverge_live">): LocalDecision | null {
+  const record = state.records.get(datasetId)?.record;
+  if (isTold(state) || record === undefined) return null;
   return wait(
     "WORKING",
     `The copy of ${label(record)} here waits for the control service, which may know it as live.`,
@@ -81,17 +84,15 @@ const putAside: readonly (string | undefined)[] = ["diverged", "absent", "base",
  * A rescue takes the newest of what is beside the live volume. What was live when a person gave
  * this node up stands in its place until it is put aside: anything older would be taken for it.
  */
-function whenPutAside(state: AgentState, decision: LocalDecision): LocalDecision {
-  if (decision.kind !== "act" || decision.action.kind !== "create_live") return decision;
-  const { from } = decision.action;
+function notPutAside(state: AgentState, { from }: Step<"create_live">): LocalDecision | null {
   const lost = from === null ? undefined : state.records.get(from)?.record;
-  if (lost === undefined) return decision;
+  if (lost === undefined) return null;
   const roles = lost.copies
     .filter(({ node }) => node === state.options.node)
     .map(({ role }) => role);
   const isParted =
     roles.includes("diverged") && !roles.includes("live") && !roles.includes("fallback");
-  if (!isParted || putAside.includes(state.local(lost.datasetId).observed?.kind)) return decision;
+  if (!isParted || putAside.includes(state.local(lost.datasetId).observed?.kind)) return null;
   return wait(
     "WORKING",
     `It waits until the copy of ${label(lost)} here was put aside; see the conditions of that one.`,
