@@ -1,7 +1,7 @@
 import { unreachable } from "../lib/assert.ts";
 import { blockFileSystem, type DatasetRecord } from "../domain/record.ts";
 import type { Volume } from "../domain/volume.ts";
-import { base, held, identity, label, look } from "./cells.ts";
+import { base, decideBy, held, identity, label, look } from "./cells.ts";
 import { act, type Decision, done, report, wait } from "./decision.ts";
 import type { Desired } from "./desired.ts";
 import type { ObservedAttachable } from "./observed.ts";
@@ -351,11 +351,5 @@ export const attachableTable: Table = {
 
 /** Looks the pair up in the total table. Pure: equal arguments, equal decision. */
 export function decideAttachable(want: Desired, see: ObservedAttachable): Decision {
-  // The table is total by type; a key alone does not narrow it to the one cell that fits.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
-  const cell = attachableTable[want.kind][see.kind] as (
-    want: Desired,
-    see: ObservedAttachable,
-  ) => Decision;
-  return cell(want, see);
+  return decideBy(attachableTable, want, see);
 }

@@ -41,3 +41,23 @@ export const look = (_: unknown, see: { readonly reason: string; readonly busy: 
 
 export const held = ({ record }: WithRecord, see: { readonly holders: readonly Holder[] }): Wait =>
   wait("HELD", `${label(record)} is still held by ${holdersText(see.holders)}.`);
+
+type Kinded = { readonly kind: string };
+type Cell<Said> = (want: never, see: never) => Said;
+type Table<Want extends Kinded, See extends Kinded, Said> = Readonly<
+  Record<Want["kind"], Readonly<Record<See["kind"], Cell<Said>>>>
+>;
+
+/** What the cell of this pair says. Pure, as the cells are. */
+export function decideBy<Want extends Kinded, See extends Kinded, Said>(
+  table: Table<Want, See, Said>,
+  want: Want,
+  see: See,
+): Said {
+  const wanted: Want["kind"] = want.kind;
+  const seen: See["kind"] = see.kind;
+  // A table is total by type; a key alone does not narrow it to the one cell that fits.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
+  const cell = table[wanted][seen] as (want: Want, see: See) => Said;
+  return cell(want, see);
+}

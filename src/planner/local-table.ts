@@ -1,6 +1,15 @@
 import { parseVolumeRef } from "../domain/ids.ts";
 import type { StreamStage } from "../domain/local-copy.ts";
-import { base, type Base, held, identity, label, look, type WithRecord } from "./cells.ts";
+import {
+  base,
+  type Base,
+  decideBy,
+  held,
+  identity,
+  label,
+  look,
+  type WithRecord,
+} from "./cells.ts";
 import { done, report, wait } from "./decision.ts";
 import type { LocalDecision } from "./local-action.ts";
 import {
@@ -359,11 +368,5 @@ export const localTable: Table = {
 
 /** Looks the pair up in the total table. Pure: equal arguments, equal decision. */
 export function decideLocal(want: DesiredLocal, see: ObservedLocal): LocalDecision {
-  // The table is total by type; a key alone does not narrow it to the one cell that fits.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
-  const cell = localTable[want.kind][see.kind] as (
-    want: DesiredLocal,
-    see: ObservedLocal,
-  ) => LocalDecision;
-  return cell(want, see);
+  return decideBy(localTable, want, see);
 }
