@@ -192,10 +192,9 @@ function endedWithout(
   { node, atMs }: { readonly node: NodeId; readonly atMs: number },
 ): DatasetRecord {
   const { source, target, phase, generation } = move;
-  if (source !== node) return aborted(record, move);
-  // Should all of the rest have come too, its node goes on from that: it is newer.
-  if (hasFallback(record, target)) return aborted(record, move);
-  if (phase !== "sealed") return aborted(record, move);
+  const isLeft = source === node && phase === "sealed";
+  // Should all of the rest have come beside a fallback, its node goes on from that: it is newer.
+  if (!isLeft || hasFallback(record, target)) return aborted(record, move);
   const isIncoming = (one: Copy): boolean => one.node === target && one.role === "replica";
   const parted = copy(target, "diverged", generation, atMs);
   return { ...change(record, (one) => (isIncoming(one) ? parted : one)), move: null };
