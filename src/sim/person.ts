@@ -1,5 +1,6 @@
 import type { DatasetRecord } from "../domain/record.ts";
 import type { NodeId } from "../domain/ids.ts";
+import { Trash } from "./trash.ts";
 import { StoreMedium } from "./world/store-medium.ts";
 import type { Host, World } from "./world/world.ts";
 
@@ -9,10 +10,12 @@ const noticeMs = 20_000;
 export class Person {
   readonly #world: World;
   #backup: StoreMedium | null = null;
+  readonly #trash: Trash;
   #rescues = 0;
 
   constructor(world: World) {
     this.#world = world;
+    this.#trash = new Trash(world);
   }
 
   begin(untilMs: number): void {
@@ -44,7 +47,7 @@ export class Person {
     if (host !== undefined && prng.chance(0.5)) this.declareDead(host, true);
   }
 
-  /** `flockerctl copies rescue`: what was put aside is made a volume of its own. */
+  /** What was put aside is made a volume of its own. */
   #rescue(): void {
     const { control, context } = this.#world;
     const parted = this.#world
@@ -57,8 +60,7 @@ export class Person {
     if (control === null || copy === undefined) return;
     this.#rescues += 1;
     const { datasetId, node } = copy;
-    const wanted = { datasetId, node, name: `rescued${this.#rescues}` };
-    control.strand.deliver(() => control.run((core) => core.rescue(wanted, control.nowMs)));
+    this.#trash.rescue({ datasetId, node, name: `rescued${this.#rescues}` });
   }
 
   /** The loss is written into the ledger before the word takes effect. */

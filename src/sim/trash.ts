@@ -1,3 +1,4 @@
+import type { Rescue } from "../control/core/kept.ts";
 import type { DatasetId } from "../domain/ids.ts";
 import type { DatasetRecord } from "../domain/record.ts";
 import { localPoolName } from "./pool/names.ts";
@@ -15,7 +16,7 @@ export class Trash {
   /** False: there is nothing to do anything with. */
   act(): boolean {
     const { prng } = this.#world.context;
-    if (prng.chance(0.3) && this.#rescue()) return true;
+    if (prng.chance(0.3) && this.#rescueSome()) return true;
     const record = prng.pick(this.#kept());
     if (record === undefined) return false;
     if (prng.chance(0.5)) this.restore(record);
@@ -64,8 +65,16 @@ export class Trash {
     });
   }
 
-  /** `flockerctl copies rescue`, of any copy that is none in use. */
-  #rescue(): boolean {
+  /** `flockerctl copies rescue`. */
+  rescue(wanted: Rescue): void {
+    this.#ask(() => {
+      const { control } = this.#world;
+      control?.run((core) => core.rescue(wanted, control.nowMs));
+    });
+  }
+
+  /** Of any copy that is none in use. */
+  #rescueSome(): boolean {
     const { context } = this.#world;
     const kept = [...this.#world.medium.records.values()].flatMap(({ datasetId, copies }) =>
       copies
@@ -75,13 +84,9 @@ export class Trash {
         .map(({ node }) => ({ datasetId, node })),
     );
     const copy = context.prng.pick(kept);
-    const name = `${localPoolName}-rescued`;
     if (copy === undefined || this.#rescued > 1) return false;
     this.#rescued += 1;
-    this.#ask(() => {
-      const { control } = this.#world;
-      control?.run((core) => core.rescue({ ...copy, name }, control.nowMs));
-    });
+    this.rescue({ ...copy, name: `${localPoolName}-rescued` });
     return true;
   }
 
