@@ -118,45 +118,44 @@ async function withFallback(scene: Scene): Promise<Scene> {
   return made;
 }
 
+/** The story of a volume of a pool that is made on the target, with nothing before it. */
+function making(
+  what: string,
+  pool: string,
+  isThere: typeof isOn,
+  steps: readonly StepName[],
+): Story {
+  return {
+    name: `${what} is made`,
+    ends,
+    victims: alone,
+    steps: steps.map((step) => ["target", step]),
+    begin: async (scene) => scene,
+    ask: async (scene) => void (await create(scene, scene.ends.target, pool)),
+    settled: async (scene) => {
+      await isThere(await known(scene), scene.ends.target);
+      await takes(scene, scene.ends.target);
+    },
+  };
+}
+
 export const stories: readonly Story[] = [
-  {
-    name: "a local volume is made",
-    ends,
-    victims: alone,
-    steps: [
-      ["target", "create_live.create"],
-      ["target", "report.volume_created"],
-      ["target", "report.formatted"],
-      ["target", "show_live.bind"],
-      ["target", "show_live.show"],
-    ],
-    begin: async (scene) => scene,
-    ask: async (scene) => void (await create(scene, scene.ends.target, "default")),
-    settled: async (scene) => {
-      await isLiveOn(await known(scene), scene.ends.target);
-      await takes(scene, scene.ends.target);
-    },
-  },
-  {
-    name: "an attachable volume is made",
-    ends,
-    victims: alone,
-    steps: [
-      ["target", "create_volume.create"],
-      ["target", "report.volume_created"],
-      ["target", "attach_volume.attach"],
-      ["target", "format_volume.format"],
-      ["target", "report.formatted"],
-      ["target", "mount_volume.mount"],
-      ["target", "show_volume.show"],
-    ],
-    begin: async (scene) => scene,
-    ask: async (scene) => void (await create(scene, scene.ends.target, "san")),
-    settled: async (scene) => {
-      await isOn(await known(scene), scene.ends.target);
-      await takes(scene, scene.ends.target);
-    },
-  },
+  making("a local volume", "default", isLiveOn, [
+    "create_live.create",
+    "report.volume_created",
+    "report.formatted",
+    "show_live.bind",
+    "show_live.show",
+  ]),
+  making("an attachable volume", "san", isOn, [
+    "create_volume.create",
+    "report.volume_created",
+    "attach_volume.attach",
+    "format_volume.format",
+    "report.formatted",
+    "mount_volume.mount",
+    "show_volume.show",
+  ]),
   {
     name: "an attachable volume moves",
     ends,
