@@ -13,6 +13,7 @@ import {
   type Place,
   transfer,
 } from "../../src/backends/conformance/local-bench.ts";
+import type { StreamOf } from "../../src/backends/local.ts";
 import { parseClusterId } from "../../src/domain/ids.ts";
 import {
   btrfsBench,
@@ -312,37 +313,20 @@ describe("a base", () => {
 
   test("that came a second time is what the rest builds on, not its first torn coming", async () => {
     await using bench = await btrfsBench();
-    const { datasetId } = await newLive(bench);
-    const between = { from: bench.backend, to: bench.otherBackend, call: bench.call };
-    const move = bench.newOp();
-    const base = { datasetId, move, stage: "base", onBase: false } as const;
-    await transfer(between, base);
-    await transfer(between, base);
-    await bench.otherBackend.accept(base, bench.call);
-    await bench.backend.seal({ datasetId, move }, bench.call);
-    const delta = { datasetId, move, stage: "delta", onBase: true } as const;
-    await transfer(between, delta);
+    const delta = await comesTwice(bench, () => {});
     await bench.otherBackend.accept(delta, bench.call);
 
-    const copies = join(mountOf(bench.there), "copies", datasetId);
-    const parent = shown(join(copies, `${move}.delta`, "volume"), "Parent UUID");
-    expect(parent).toBe(shown(join(copies, `${move}.base`, "volume"), "UUID"));
+    const copies = join(mountOf(bench.there), "copies", delta.datasetId);
+    const parent = shown(join(copies, `${delta.move}.delta`, "volume"), "Parent UUID");
+    expect(parent).toBe(shown(join(copies, `${delta.move}.base`, "volume"), "UUID"));
   });
 
   test("whose twin a stream was built on instead is not accepted", async () => {
     await using bench = await btrfsBench();
-    const { datasetId } = await newLive(bench);
-    const between = { from: bench.backend, to: bench.otherBackend, call: bench.call };
-    const move = bench.newOp();
-    const base = { datasetId, move, stage: "base", onBase: false } as const;
-    await transfer(between, base);
     const pool = mountOf(bench.there);
-    renameSync(join(pool, "receiving", datasetId, `${move}.base`), join(pool, "twin"));
-    await transfer(between, base);
-    await bench.otherBackend.accept(base, bench.call);
-    await bench.backend.seal({ datasetId, move }, bench.call);
-    const delta = { datasetId, move, stage: "delta", onBase: true } as const;
-    await transfer(between, delta);
+    const delta = await comesTwice(bench, ({ datasetId, move }) => {
+      renameSync(join(pool, "receiving", datasetId, `${move}.base`), join(pool, "twin"));
+    });
 
     await expect(bench.otherBackend.accept(delta, bench.call)).rejects.toMatchObject({
       code: "VOLUME_NOT_FOUND",
@@ -381,6 +365,26 @@ describe("a pool that is balanced", () => {
     expect(await files.read({ backend: otherBackend, datasetId }, "file")).toBe("balanced");
   });
 });
+
+/** A base comes twice and is accepted; then the rest, which is not accepted yet. */
+async function comesTwice(
+  bench: Awaited<ReturnType<typeof btrfsBench>>,
+  meanwhile: (base: StreamOf) => void,
+): Promise<StreamOf> {
+  const { backend, otherBackend } = bench;
+  const { datasetId } = await newLive(bench);
+  const move = bench.newOp();
+  const base: StreamOf = { datasetId, move, stage: "base" };
+  const between = { from: backend, to: otherBackend, call: bench.call };
+  await transfer(between, { ...base, onBase: false });
+  meanwhile(base);
+  await transfer(between, { ...base, onBase: false });
+  await otherBackend.accept(base, bench.call);
+  await backend.seal({ datasetId, move }, bench.call);
+  const delta: StreamOf = { datasetId, move, stage: "delta" };
+  await transfer(between, { ...delta, onBase: true });
+  return delta;
+}
 
 /** A line of what btrfs says of a subvolume. */
 function shown(subvolume: string, what: string): string | undefined {
