@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { directoryProbe as files } from "../../src/backends/conformance/directory-probe.ts";
 import { type Made, newLive } from "../../src/backends/conformance/local-bench.ts";
-import { LinuxHost } from "../../src/host/linux-host.ts";
+import type { LinuxHost } from "../../src/host/linux-host.ts";
 import { btrfsBench } from "./btrfs-bench.ts";
+import { linuxHost } from "./linux-host.ts";
 import { call, run, scratch, succeeds } from "./loop-image.ts";
 import { otherNamespace } from "./other-namespace.ts";
 
@@ -20,9 +21,7 @@ beforeEach(async () => {
   stack = new AsyncDisposableStack();
   bench = stack.use(await btrfsBench());
   root = scratch(stack);
-  host = new LinuxHost({ mountRoot: join(root, "flocker"), runDir: join(root, "run") });
-  await host.prepare(call());
-  stack.defer(() => host.dismantle(call()));
+  host = await linuxHost(stack, root);
   made = await newLive(bench);
   stack.defer(async () => {
     await host.hide(made.datasetId, call());

@@ -1,12 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { parseClusterId, parseDatasetId, parseOpId } from "../../src/domain/ids.ts";
 import type { Device, Identity } from "../../src/domain/volume.ts";
-import { LinuxHost } from "../../src/host/linux-host.ts";
+import type { LinuxHost } from "../../src/host/linux-host.ts";
+import { linuxHost, newIdentity } from "./linux-host.ts";
 import { call, loopImage, mebi, run, scratch, succeeds } from "./loop-image.ts";
 
 let stack: AsyncDisposableStack;
@@ -16,9 +15,7 @@ let host: LinuxHost;
 beforeEach(async () => {
   stack = new AsyncDisposableStack();
   directory = scratch(stack);
-  host = new LinuxHost({ mountRoot: join(directory, "flocker"), runDir: join(directory, "run") });
-  await host.prepare(call());
-  stack.defer(() => host.dismantle(call()));
+  host = await linuxHost(stack, directory);
 });
 
 afterEach(() => stack.disposeAsync());
@@ -42,12 +39,7 @@ describe.each(["ext4", "xfs"] as const)("the cut of a volume with %s", (fileSyst
   let shown: string;
 
   beforeEach(async () => {
-    identity = {
-      clusterId: parseClusterId(randomUUID()),
-      datasetId: parseDatasetId(randomUUID()),
-      lineage: parseOpId(randomUUID()),
-      generation: 0,
-    };
+    identity = newIdentity();
     const sizeBytes = fileSystem === "xfs" ? 320 * mebi : 64 * mebi;
     ({ device } = await loopImage(stack, directory, { sizeBytes }));
     stack.defer(async () => {

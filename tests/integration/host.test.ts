@@ -11,12 +11,13 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { parseClusterId, parseDatasetId, parseOpId } from "../../src/domain/ids.ts";
+import { parseOpId } from "../../src/domain/ids.ts";
 import type { FileSystem } from "../../src/domain/record.ts";
 import type { Device, Identity } from "../../src/domain/volume.ts";
 import { LinuxHost } from "../../src/host/linux-host.ts";
 import { isHeldByFlocker } from "../../src/lib/exclusive-hold.ts";
 import { call, loopImage, mebi, run, scratch, succeeds } from "./loop-image.ts";
+import { linuxHost, newIdentity } from "./linux-host.ts";
 import { otherNamespace } from "./other-namespace.ts";
 
 let stack: AsyncDisposableStack;
@@ -26,24 +27,10 @@ let host: LinuxHost;
 beforeEach(async () => {
   stack = new AsyncDisposableStack();
   directory = scratch(stack);
-  host = new LinuxHost({
-    mountRoot: join(directory, "flocker"),
-    runDir: join(directory, "run"),
-  });
-  await host.prepare(call());
-  stack.defer(() => host.dismantle(call()));
+  host = await linuxHost(stack, directory);
 });
 
 afterEach(() => stack.disposeAsync());
-
-function newIdentity(generation = 0): Identity {
-  return {
-    clusterId: parseClusterId(randomUUID()),
-    datasetId: parseDatasetId(randomUUID()),
-    lineage: parseOpId(randomUUID()),
-    generation,
-  };
-}
 
 async function formatted(
   identity: Identity,

@@ -14,8 +14,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parseClusterId, parseOpId } from "../../src/domain/ids.ts";
 import type { Volume } from "../../src/domain/volume.ts";
-import { LinuxHost } from "../../src/host/linux-host.ts";
 import { readSysfs } from "../../src/lib/block-device.ts";
+import { linuxHost } from "./linux-host.ts";
 import { call, mebi, run, scratch } from "./loop-image.ts";
 import { loopbackBench, openLoopback } from "./loopback-bench.ts";
 
@@ -100,12 +100,7 @@ describe("a loopback volume", () => {
 
   test("whose file was exchanged with another volume's is foreign, and both are left", async () => {
     const directory = scratch(stack);
-    const host = new LinuxHost({
-      mountRoot: join(directory, "flocker"),
-      runDir: join(directory, "run"),
-    });
-    await host.prepare(call());
-    stack.defer(() => host.dismantle(call()));
+    const host = await linuxHost(stack, directory);
     const volumes = [await newVolume(), await newVolume()] as const;
     const clusterId = parseClusterId(randomUUID());
     for (const { ref, datasetId, op } of volumes) {
